@@ -1,0 +1,234 @@
+"""Defects on top of the copper: scratches and foreign matter, and the harmless dirt that must not be called.
+
+Every function changes `image` (uint8 (H, W, 3)) in place, before the camera's blur and noise, and returns the
+box x1, y1, x2, y2 (pixels, x2 and y2 exclusive) of what visibly changed plus `margin`, or None for nothing.
+A thresholded channel shows no surface: do not use these on `binary` looks.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.render.noise import (
+    Field,
+    Image,
+    IntPoint,
+    Mask,
+    Points,
+    blur,
+    curve,
+    fill,
+    outline,
+    smooth,
+    stroke,
+)
+
+Box = tuple[float, float, float, float]
+
+VISIBLE = 14  # grey levels by which a pixel must change to count as part of a defect
+
+
+def scratch(
+    image: Image,
+    rng: np.random.Generator,
+    um_per_px: float = 20.8,
+    margin: int = 5,
+    length_um: float | None = None,
+    start: tuple[float, float] | None = None,
+    angle: float | None = None,
+) -> Box | None:
+    """Thin line or a bundle, straight or curved, bright or dark; 0.3 to 20 mm unless `length_um` is given.
+
+    Its middle is at `start` (x, y; else a random place, on copper rather than laminate): long ones leave the
+    picture.
+    """
+    height, width = image.shape[:2]
+    length = (length_um or float(np.exp(rng.uniform(np.log(300), np.log(20_000))))) / um_per_px
+    angle = float(rng.uniform(0, np.pi)) if angle is None else angle
+    middle = start or _bright_place(image, rng)
+    count = 1 if rng.random() < 0.5 else int(rng.integers(2, 9))
+    spread = float(rng.uniform(2, 9)) * np.sqrt(count)
+    bend = 0.0 if rng.random() < 0.4 else float(rng.uniform(0.1, 0.8))
+    backbone = curve(length, bend, rng, angle)
+    canvas, corner = _canvas(backbone + middle, 8 + 3 * spread, (height, width))
+    if canvas.size == 0:
+        return None
+    across = np.array([-np.sin(angle), np.cos(angle)])
+    for _ in range(count):
+        first, last = np.sort(rng.uniform(0, 1, 2)) if count > 1 else (0.0, 1.0)
+        if last - first < 0.3:
+            first, last = 0.0, 1.0
+        part = backbone[int(first * len(backbone)) : int(last * len(backbone)) + 2]
+        offset = across * rng.normal(0, spread) if count > 1 else 0.0
+        thickness = int(rng.choice((1, 1, 1, 2, 3)))
+        stroke(canvas, part + middle + offset - corner, thickness, int(rng.uniform(130, 255)))
+    depth = canvas.astype(np.float32) / np.float32(255)
+    if rng.random() < 0.6:  # the tool skips: strength varies along the line, sometimes down to nothing
+        depth *= np.clip(0.75 + 0.5 * smooth(canvas.shape, 14.0, rng), 0, 1)
+    return _groove(image, depth, corner, margin, rng)
+
+
+def _bright_place(image: Image, rng: np.random.Generator) -> tuple[float, float]:
+    """The brightest of a few random pixels, as (x, y): copper where there is any."""
+    height, width = image.shape[:2]
+    x, y = rng.integers(0, width, 5), rng.integers(0, height, 5)
+    best = int(image[y, x].sum(axis=1).argmax())
+    return float(x[best]), float(y[best])
+
+
+def _groove(
+    image: Image, depth: Field, corner: IntPoint, margin: int, rng: np.random.Generator
+) -> Box | None:
+    """Brighten or darken a groove of the given depth (0 to 1): strong on copper, faint on dark laminate."""
+    patch = _patch(image, depth.shape, corner)
+    before = patch.astype(np.float32)
+    bright = before.mean(axis=2, keepdims=True)
+    style = rng.random()
+    strength = np.float32(rng.uniform(0.35, 0.95))
+    line = depth[:, :, None]
+    if style < 0.5:  # fresh metal throws light into the lens; bare glass shows pale on laminate
+        after = before + line * strength * (0.9 * (250 - before) * (bright / 255 + 0.12))
+    elif style < 0.85:  # the groove throws light away
+        after = before * (1 - line * strength)
+    else:  # lit side and shadow side
+        lower = np.roll(depth, (1, 1), (0, 1))[:, :, None]
+        after = before + line * strength * (240 - before) * (bright / 255 + 0.1)
+        after -= lower * strength * before * 0.8
+    return _commit(patch, before, after, corner, margin)
+
+
+def foreign_object(
+    image: Image,
+    rng: np.random.Generator,
+    um_per_px: float = 20.8,
+    margin: int = 5,
+    size_um: float | None = None,
+    centre: tuple[float, float] | None = None,
+) -> Box | None:
+    """Fibre, dust lump or film flake of 0.1 to 3 mm, opaque enough to be seen on copper and on laminate."""
+    height, width = image.shape[:2]
+    size = (size_um or float(np.exp(rng.uniform(np.log(120), np.log(3000))))) / um_per_px
+    size = max(size, 5.0)
+    style = str(rng.choice(("fibre", "lump", "flake"), p=(0.35, 0.3, 0.35)))
+    if style == "lump":
+        size = min(size, 60.0)
+    middle = centre or (float(rng.uniform(0, width)), float(rng.uniform(0, height)))
+    shape = curve(size * 1.3, 2.5, rng) if style == "fibre" else _flake(size, style, rng)
+    canvas, corner = _canvas(shape + middle, 6, (height, width))
+    if canvas.size == 0:
+        return None
+    if style == "fibre":
+        stroke(canvas, shape + middle - corner, int(rng.choice((1, 2, 2, 3, 4))))
+    else:
+        fill(canvas, shape + middle - corner)
+    alpha = canvas.astype(np.float32) / np.float32(255)
+    if style == "flake":  # torn border and holes, as crumpled film and lint have
+        torn = smooth(alpha.shape, max(1.2, size / 14), rng)
+        torn_alpha = blur(alpha, max(1.0, size / 20)) * 2.2 + 0.55 * torn - 0.6
+        alpha = np.clip(torn_alpha, 0, 1, dtype=np.float32)
+    alpha = blur(alpha, 0.5) * np.float32(rng.uniform(0.7, 0.97))
+    return _cover(image, alpha, corner, margin, rng)
+
+
+def _flake(size: float, style: str, rng: np.random.Generator) -> Points:
+    """Outline of a lump or a flake of the given longest size."""
+    slim = rng.uniform(0.5, 1.0) if style == "lump" else rng.uniform(0.25, 0.9)
+    return outline(size / 2, max(size / 2 * slim, 1.6), 0.3 if style == "lump" else 0.8, rng)
+
+
+def _cover(image: Image, alpha: Field, corner: IntPoint, margin: int, rng: np.random.Generator) -> Box | None:
+    """Lay opaque textured matter of a colour that stands out from what is below it."""
+    patch = _patch(image, alpha.shape, corner)
+    before = patch.astype(np.float32)
+    below = float((before.mean(axis=2) * alpha).sum() / max(float(alpha.sum()), 1e-6))
+    level = float(rng.uniform(25, 150))
+    if abs(level - below) < 35:  # invisible matter cannot be labelled
+        step = 35 + float(rng.uniform(0, 60))
+        level = below + step if below < 120 else below - step
+    # Lint and film are grey with a little hue, rarely the blue-green of dry film. A grey camera sees grey.
+    hue = rng.normal(0, 0.05, 3)
+    if rng.random() < 0.2:
+        hue = np.array([-0.25, 0.0, 0.25]) * rng.uniform(-0.5, 1)
+    if _is_grey(before):
+        hue = np.zeros(3)
+    texture = 1 + 0.22 * smooth(alpha.shape, 1.2, rng) + 0.2 * smooth(alpha.shape, 5.0, rng)
+    colour = level * (1 + hue[None, None, :]) * np.clip(texture, 0.2, 2.0)[:, :, None]
+    after = before
+    if rng.random() < 0.5:  # matter has height: a soft shadow at its foot
+        shadow = np.roll(blur(alpha, 2.0), (2, 1), (0, 1)) * np.float32(0.35)
+        after = after * (1 - shadow[:, :, None])
+    after = after + alpha[:, :, None] * (colour - after)
+    return _commit(patch, before, np.asarray(after, np.float32), corner, margin)
+
+
+def harmless(image: Image, rng: np.random.Generator, um_per_px: float = 20.8) -> None:
+    """Dirt nobody rejects, left unlabelled: slow oxide shades, faint water marks, specks below 60 um."""
+    height, width = image.shape[:2]
+    if rng.random() < 0.5:
+        shade = smooth((height, width), float(rng.uniform(30, 120)), rng)
+        shade = 1 - np.float32(rng.uniform(0.03, 0.14)) * np.clip(shade - 0.6, 0, 1.5)
+        tint = (1.0, 1.0, 1.0) if _is_grey(image) else tuple(rng.uniform(0.8, 1.1, 3))
+        for channel in range(3):
+            plane = image[:, :, channel] * (1 - (1 - shade) * np.float32(tint[channel]))
+            image[:, :, channel] = np.clip(plane, 0, 255)
+    megapixels = height * width / 1e6
+    largest = max(60 / um_per_px / 2, 0.7)
+    for _ in range(rng.poisson(12 * megapixels)):
+        middle = np.array([rng.uniform(0, width), rng.uniform(0, height)])
+        radius = float(rng.uniform(0.5, largest))
+        speck = outline(radius, radius, 0.3, rng) + middle
+        canvas, corner = _canvas(speck, 3, (height, width))
+        if canvas.size == 0:
+            continue
+        fill(canvas, speck - corner)
+        patch = _patch(image, canvas.shape, corner)
+        alpha = canvas[:, :, None].astype(np.float32) / 255 * np.float32(rng.uniform(0.1, 0.35))
+        patch[:] = np.clip(patch + alpha * (rng.uniform(20, 200) - patch), 0, 255)
+
+
+def _canvas(points: Points, pad: float, size: tuple[int, int]) -> tuple[Mask, IntPoint]:
+    """Zero canvas that covers `points` plus `pad`, cut to the image; and its corner (x, y) in the image."""
+    height, width = size
+    low = np.floor(points.min(0) - pad).astype(np.int64)
+    high = np.ceil(points.max(0) + pad).astype(np.int64) + 1
+    low, high = np.maximum(low, 0), np.minimum(high, (width, height))
+    extent = np.maximum(high - low, 0)
+    return np.zeros((extent[1], extent[0]), np.uint8), low
+
+
+def _patch(image: Image, shape: tuple[int, ...], corner: IntPoint) -> Image:
+    """View of the image under a canvas."""
+    x, y = int(corner[0]), int(corner[1])
+    return image[y : y + shape[0], x : x + shape[1]]
+
+
+def _is_grey(pixels: NDArray[np.float32] | Image) -> bool:
+    """Whether the picture carries no colour (a monochrome camera); a sample of pixels decides."""
+    sample = pixels[::7, ::7].astype(np.int16)
+    return bool(np.abs(sample[..., 0] - sample[..., 2]).max(initial=0) <= 1)
+
+
+def _commit(
+    patch: Image, before: NDArray[np.float32], after: NDArray[np.float32], corner: IntPoint, margin: int
+) -> Box | None:
+    """Write the changed pixels and box the visible ones; too few visible: leave the picture as it was."""
+    after = np.clip(after, 0, 255)
+    changed = np.abs(after - before).max(axis=2) > VISIBLE
+    if int(changed.sum()) < 8:
+        return None
+    patch[:] = after.astype(np.uint8)
+    rows, columns = np.flatnonzero(changed.any(axis=1)), np.flatnonzero(changed.any(axis=0))
+    x, y = int(corner[0]), int(corner[1])
+    return (
+        float(x + columns[0] - margin),
+        float(y + rows[0] - margin),
+        float(x + columns[-1] + 1 + margin),
+        float(y + rows[-1] + 1 + margin),
+    )
+
+
+def clip_box(box: Box, size: tuple[int, int]) -> Box:
+    """The part of a box inside an image of (height, width)."""
+    height, width = size
+    return max(box[0], 0.0), max(box[1], 0.0), min(box[2], float(width)), min(box[3], float(height))
