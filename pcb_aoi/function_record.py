@@ -1,0 +1,74 @@
+"""function.yaml as the embedded platform needs it: the record for CVAT, and what nuclio would run it with."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pcb_aoi import yaml_file
+from pcb_aoi.errors import ConfigError
+
+Record = dict[str, Any]
+"""A function as nuclio's dashboard shows it: metadata, spec, status."""
+
+PROJECT_LABEL = "nuclio.io/project-name"
+PROJECT = "cvat"
+
+
+def read_record(path: Path) -> Record:
+    """Read function.yaml into the record that CVAT is shown.
+
+    CVAT drops its whole model list when one function has no description or a spec that is not JSON, so such a
+    function must not be listed.
+
+    Raises:
+        ConfigError: the file is missing, no function, or would break CVAT; names the key.
+    """
+    data = yaml_file.load(path)
+    if not isinstance(data, dict):
+        raise ConfigError(f"{path}: must be a mapping")
+    metadata, spec = data.get("metadata"), data.get("spec")
+    if not isinstance(metadata, dict) or not re.fullmatch(r"[a-zA-Z0-9_.-]+", str(metadata.get("name", ""))):
+        raise ConfigError(f"{path}: metadata.name must be letters, digits, '_', '.', '-'")
+    if not isinstance(spec, dict) or not isinstance(spec.get("description"), str):
+        raise ConfigError(f"{path}: spec.description is missing; CVAT requires it")
+    try:
+        labels = json.loads(metadata["annotations"]["spec"])
+        if not isinstance(labels, list):
+            raise TypeError("not a list")
+    except (KeyError, TypeError, ValueError) as error:
+        raise ConfigError(f"{path}: metadata.annotations.spec must be a JSON list of labels") from error
+    metadata = {**metadata, "labels": {PROJECT_LABEL: PROJECT, **(metadata.get("labels") or {})}}
+    return {"metadata": metadata, "spec": spec}
+
+
+def seconds(duration: object) -> float | None:
+    """Read a Go duration such as `110s` or `1m30s`; None means no limit."""
+    if duration is None:
+        return None
+    parts = re.findall(r"(\d+(?:\.\d+)?)(ms|h|m|s)", str(duration))
+    if not parts or "".join(number + unit for number, unit in parts) != str(duration):
+        raise ConfigError(f"spec.eventTimeout must look like '110s', got {duration!r}")
+    return sum(float(number) * {"ms": 0.001, "s": 1, "m": 60, "h": 3600}[unit] for number, unit in parts)
+
+
+def http_trigger(spec: dict[str, Any]) -> dict[str, Any]:
+    triggers = (spec.get("triggers") or {}).values()
+    return next((trigger for trigger in triggers if trigger.get("kind") == "http"), {})
+
+
+@contextmanager
+def environment(entries: list[dict[str, Any]]) -> Iterator[None]:
+    """Set `spec.env` while a function starts; what the user has set wins, the next function sees none."""
+    new = {str(e["name"]): str(e.get("value", "")) for e in entries if str(e["name"]) not in os.environ}
+    os.environ.update(new)
+    try:
+        yield
+    finally:
+        for name in new:
+            os.environ.pop(name, None)
