@@ -1,0 +1,52 @@
+"""The command `pcb-aoi`: one subcommand a module."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+
+from pcb_aoi import __version__
+from pcb_aoi.errors import PcbAoiError
+
+# name -> (module, names of its two functions, help). Imported when chosen: `labels` needs no ONNX Runtime.
+_COMMANDS = {
+    "annotate": (
+        "annotate",
+        "add_arguments",
+        "run",
+        "检测图像文件并打印结果 / annotate image files and print the shapes",
+    ),
+    "serve": ("serve", "add_arguments", "run", "启动内置平台 / run the embedded platform that CVAT calls"),
+    "demo": ("demo", "add_arguments", "run", "用样板演示 / annotate the sample boards and write a page"),
+    "check": ("check", "add_arguments", "run", "部署前检查功能目录 / check function folders before deploying"),
+    "labels": ("sync", "add_labels_arguments", "run_labels", "打印CVAT标签JSON / print label JSON for CVAT's Raw tab"),
+    "sync": ("sync", "add_sync_arguments", "run_sync", "由labelmaps生成标签 / generate label specs from labelmaps"),
+}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one subcommand; returns the exit status: 0 well, 1 failed, 2 wrong usage."""
+    arguments = sys.argv[1:] if argv is None else argv
+    parser = argparse.ArgumentParser(prog="pcb-aoi", description="CVAT的PCB缺陷检测 / PCB defect detectors for CVAT")
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    chosen = next((word for word in arguments if not word.startswith("-")), None)
+    for name, (module, add_arguments, run, text) in _COMMANDS.items():
+        command = commands.add_parser(name, help=text, description=text)
+        if name == chosen:
+            code = importlib.import_module(f"pcb_aoi.{module}")
+            getattr(code, add_arguments)(command)
+            command.set_defaults(run=getattr(code, run))
+    args = parser.parse_args(arguments)
+    try:
+        return int(args.run(args))
+    except PcbAoiError as error:
+        print(f"错误 / error: {error}", file=sys.stderr)
+        if error.detail:
+            print(f"  {error.detail}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

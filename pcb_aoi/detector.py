@@ -1,0 +1,173 @@
+"""The pipeline from pixels to detections; knows neither nuclio nor CVAT."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+
+from pcb_aoi import heads, merge, tiles, weights
+from pcb_aoi.detections import Bool, Detections
+from pcb_aoi.errors import DeadlineExceeded, ModelError
+from pcb_aoi.heads import Head
+from pcb_aoi.model_config import ModelConfig
+from pcb_aoi.session import Session
+from pcb_aoi.settings import Settings
+from pcb_aoi.tiles import Grid
+
+log = logging.getLogger(__name__)
+
+UInt8 = npt.NDArray[np.uint8]
+
+# A pitch this many times coarser than the model's coarsest cannot be mended: detail that was not imaged is not there.
+_HOPELESS = 1.5
+# No production panel is longer; a frame that would be has a finer pitch than assumed.
+_LONGEST_PANEL_UM = 1_300_000
+
+
+@dataclass
+class Stopwatch:
+    """Milliseconds spent per stage."""
+
+    ms: dict[str, float] = field(default_factory=dict)
+    _last: float = field(default_factory=time.perf_counter)
+
+    def lap(self, stage: str) -> None:
+        """Book the time since the last lap under `stage`."""
+        now = time.perf_counter()
+        self.ms[stage] = self.ms.get(stage, 0.0) + (now - self._last) * 1e3
+        self._last = now
+
+
+@dataclass(frozen=True)
+class Result:
+    """Detections in image pixels, best first, and what the log says about them."""
+
+    detections: Detections
+    tiles: int
+    ms: dict[str, float]
+    warnings: tuple[str, ...]
+
+
+class Detector:
+    """One model, ready to run. Not for several threads at once."""
+
+    def __init__(self, config: ModelConfig, session: Session, settings: Settings) -> None:
+        self.config, self.session, self.settings = config, session, settings
+        self._head: Head = heads.get(config.head)
+
+    @classmethod
+    def load(cls, folder: Path, settings: Settings | None = None) -> Self:
+        """Load the function folder's model.yaml and weights and warm up.
+
+        Raises:
+            ConfigError: model.yaml is wrong.
+            MissingWeights: there are none yet.
+            ModelError: the weights do not fit model.yaml, or the device asked for is not there.
+        """
+        settings = settings or Settings()
+        config = ModelConfig.load(folder / "model.yaml")
+        session = Session(weights.read(folder, config), config, settings)
+        weights.check_classes(session.metadata, config)
+        return cls(config, session, settings)
+
+    @property
+    def threshold(self) -> float:
+        """The score from which a detection counts when the caller names none."""
+        return self.config.threshold if self.settings.threshold is None else self.settings.threshold
+
+    def detect(self, image: UInt8, threshold: float | None = None, deadline: float = float("inf")) -> Result:
+        """Find defects.
+
+        Args:
+            image: uint8 (H, W) grey or (H, W, 3) RGB.
+            threshold: smallest score answered; None takes the default.
+            deadline: `time.monotonic()` by which the answer must be there.
+
+        Raises:
+            DeadlineExceeded: the board has more tiles than the time allows; found before the first tile where the
+                speed of the last ones tells, else at the deadline.
+            ModelError, OutOfMemory: see Session.run.
+        """
+        threshold = self.threshold if threshold is None else threshold
+        watch, classes = Stopwatch(), len(self.config.slugs)
+        height, width = image.shape[:2]
+        scale = self.config.pitch.scale(self.settings.um_per_px)
+        grid = tiles.plan(height, width, self.config.tile, self.config.overlap, scale)
+        self._check_time(len(grid), deadline)
+        parts: list[Detections] = []
+        owners: list[npt.NDArray[np.intp]] = []
+        over = bad = 0
+        batch_size = self.session.batch
+        watch.lap("tile")
+        for first, batch in tiles.batches(image, grid, batch_size):
+            watch.lap("tile")
+            outputs = self.session.run(batch)
+            watch.lap("infer")
+            candidates = self._head.decode(outputs, classes, threshold)
+            owner = candidates.tile + first
+            found, good = _onto_board(candidates.detections, owner, grid)
+            found, owner, dropped = merge.per_tile(found, owner[good], classes)
+            parts.append(found)
+            owners.append(owner)
+            over += dropped
+            bad += sum(int(np.isnan(output).any()) for output in outputs if not np.isfinite(output.sum()))
+            watch.lap("merge")
+            if time.monotonic() > deadline:
+                raise DeadlineExceeded(
+                    f"out of time after {first + len(batch)} of {len(grid)} tiles; crop the frame or raise the limits"
+                )
+        if bad and not any(len(part) for part in parts):
+            raise ModelError("the model gives numbers that are not finite", detail=f"in {bad} output tensors")
+        merged, surplus = merge.across_tiles(Detections.concatenate(parts), np.concatenate(owners), grid)
+        result = _to_image(merged, grid, height, width)
+        watch.lap("merge")
+        notes = self._warnings(height, width, over + surplus, bad)
+        return Result(result, len(grid), watch.ms, notes)
+
+    def _check_time(self, count: int, deadline: float) -> None:
+        need, have = count * self.session.seconds_per_tile, deadline - time.monotonic()
+        # The estimate is a mean of few calls on a machine that others use too: refuse what is clearly hopeless only.
+        if need > 1.25 * have:
+            raise DeadlineExceeded(f"{count} tiles need about {need:.0f} s, {have:.0f} s are left")
+
+    def _warnings(self, height: int, width: int, over: int, bad: int) -> tuple[str, ...]:
+        pitch, given = self.config.pitch, self.settings.um_per_px
+        notes = []
+        if over:
+            notes.append(f"{over} detections over the limit were dropped: the threshold is too low for this frame")
+        if bad:
+            notes.append(f"{bad} output tensors held numbers that are not finite; those rows were dropped")
+        if given is not None and given > _HOPELESS * pitch.max:
+            notes.append(f"{given:g} um/px is too coarse for this model ({pitch.min:g} to {pitch.max:g} um/px)")
+        if given is None and max(height, width) * pitch.min > _LONGEST_PANEL_UM:
+            notes.append(
+                f"at {pitch.min:g} um/px this frame would be {max(height, width) * pitch.min / 1e6:.1f} m long: "
+                "set PCB_AOI_UM_PER_PX"
+            )
+        return tuple(notes)
+
+
+def _onto_board(found: Detections, tile: npt.NDArray[np.intp], grid: Grid) -> tuple[Detections, Bool]:
+    """Move boxes (N, 4) from tile to board pixels, clipped to what the tile saw; also the mask of the rows kept.
+
+    Dropped are boxes that are not finite, inverted, or wholly in the padding of a small board.
+    """
+    finite = np.isfinite(found.boxes).all(axis=1) & np.isfinite(found.scores)
+    bounds = grid.boxes[tile].astype(np.float32)
+    limit = np.minimum(bounds[:, 2:], np.array((grid.width, grid.height), np.float32))
+    boxes = np.where(finite[:, None], found.boxes, 0) + np.tile(bounds[:, :2], 2)
+    boxes = np.clip(boxes, np.tile(bounds[:, :2], 2), np.tile(limit, 2)).astype(np.float32)
+    good = finite & (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
+    return Detections(boxes, found.scores, found.labels)[good], good
+
+
+def _to_image(found: Detections, grid: Grid, height: int, width: int) -> Detections:
+    """Scale boxes (N, 4) from board pixels at the model's scale back to the image."""
+    ratio = np.array((width / grid.width, height / grid.height), np.float32)
+    return Detections(found.boxes * np.tile(ratio, 2), found.scores, found.labels)

@@ -1,0 +1,133 @@
+"""labelmaps/<function>.yaml: the one source of what each model is called and which labels it has."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from pcb_aoi import yaml_file
+from pcb_aoi.errors import ConfigError
+
+LANGUAGES = ("zh", "en")
+
+# What the score attribute is called. CVAT stores no score of automatic shapes; a text attribute shows it.
+CONFIDENCE = {"zh": "置信度", "en": "confidence"}
+
+
+@dataclass(frozen=True)
+class Text:
+    """One text in both languages."""
+
+    zh: str
+    en: str
+
+    @classmethod
+    def from_mapping(cls, where: str, data: object) -> Self:
+        """Raise ConfigError unless `data` is {zh: text, en: text}."""
+        data = yaml_file.check_keys(where, data, set(LANGUAGES))
+        return cls(*(yaml_file.text(f"{where}: {language}", data[language]) for language in LANGUAGES))
+
+    def get(self, language: str) -> str:
+        """Return the text in `zh` or `en`."""
+        return self.en if language == "en" else self.zh
+
+
+@dataclass(frozen=True)
+class Label:
+    """One defect label; its position in the map is its class id."""
+
+    slug: str
+    name: Text
+    color: str
+    aliases: tuple[str, ...]
+    definition: Text
+
+    @classmethod
+    def from_mapping(cls, where: str, data: object) -> Self:
+        """Raise ConfigError when a key is missing, unknown or malformed."""
+        data = yaml_file.check_keys(where, data, {"slug", "zh", "en", "color", "aliases", "definition"})
+        slug = yaml_file.text(f"{where}: slug", data["slug"])
+        where = f"{where} ({slug})"
+        if not re.fullmatch(r"[a-z][a-z0-9_]*", slug):
+            raise ConfigError(f"{where}: slug must be lower-case words joined by '_'")
+        color = yaml_file.text(f"{where}: color", data["color"])
+        if not re.fullmatch(r"#[0-9a-f]{6}", color):
+            raise ConfigError(f"{where}: color must look like '#rrggbb', got {color!r}")
+        if not isinstance(data["aliases"], list):
+            raise ConfigError(f"{where}: aliases must be a list")
+        return cls(
+            slug=slug,
+            name=Text.from_mapping(where, {language: data[language] for language in LANGUAGES}),
+            color=color,
+            aliases=tuple(yaml_file.text(f"{where}: aliases", alias) for alias in data["aliases"]),
+            definition=Text.from_mapping(f"{where}: definition", data["definition"]),
+        )
+
+
+@dataclass(frozen=True)
+class Labelmap:
+    """One model's identity towards CVAT and its labels, in class order."""
+
+    function: str
+    id: str
+    name: Text
+    description: Text
+    port: int
+    labels: tuple[Label, ...]
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read one labelmap file.
+
+        Raises:
+            ConfigError: the file is not a labelmap; names file, label and key.
+        """
+        keys = {"function", "id", "name", "description", "port", "labels"}
+        data = yaml_file.check_keys(str(path), yaml_file.load(path), keys)
+        if not isinstance(data["labels"], list) or not data["labels"]:
+            raise ConfigError(f"{path}: labels must be a list of at least one label")
+        labels = tuple(Label.from_mapping(f"{path}: label {i}", item) for i, item in enumerate(data["labels"]))
+        # CVAT answers 404 for the whole model list when one model names a label twice.
+        yaml_file.unique(f"{path}: slug", [label.slug for label in labels])
+        for language in LANGUAGES:
+            yaml_file.unique(f"{path}: {language}", [label.name.get(language) for label in labels])
+        function_id = yaml_file.text(f"{path}: id", data["id"])
+        if not re.fullmatch(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?", function_id):
+            raise ConfigError(f"{path}: id must be lower-case letters, digits and '-', got {function_id!r}")
+        return cls(
+            function=yaml_file.text(f"{path}: function", data["function"]),
+            id=function_id,
+            name=Text.from_mapping(f"{path}: name", data["name"]),
+            description=Text.from_mapping(f"{path}: description", data["description"]),
+            # Below the kernel's ephemeral ports, above the privileged ones.
+            port=yaml_file.integer(f"{path}: port", data["port"], 1024, 32767),
+            labels=labels,
+        )
+
+    def cvat_spec(self, language: str) -> list[dict[str, Any]]:
+        """Return the label spec that CVAT reads from a function's `annotations.spec`.
+
+        `type` is concrete because "any" matches nothing in CVAT 2.15, and `values` is there because
+        CVAT reads it even for text attributes.
+        """
+        attribute = {"name": CONFIDENCE[language], "input_type": "text", "mutable": False, "values": [""]}
+        return [
+            {"id": i, "name": label.name.get(language), "type": "rectangle", "attributes": [attribute]}
+            for i, label in enumerate(self.labels)
+        ]
+
+    def cvat_raw_labels(self, language: str) -> list[dict[str, Any]]:
+        """Return the JSON for the "Raw" tab of CVAT's label editor: these labels match the model by name."""
+        attribute = {
+            "name": CONFIDENCE[language],
+            "input_type": "text",
+            "mutable": False,
+            "values": [""],
+            "default_value": "",
+        }
+        return [
+            {"name": label.name.get(language), "color": label.color, "type": "rectangle", "attributes": [attribute]}
+            for label in self.labels
+        ]

@@ -1,0 +1,98 @@
+"""One answer from many tiles: doubles removed, fragments of one long defect joined across seams.
+
+Only boxes of the same label meet: what one label says of a place never hides what another says.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from pcb_aoi import boxes as bx
+from pcb_aoi.detections import Bool, Detections, Float32
+from pcb_aoi.tiles import Grid
+
+Index = npt.NDArray[np.intp]
+
+IOU = 0.5
+"""Above this overlap, two boxes of one label are one defect."""
+COVERED = 0.5
+"""A box cut by a tile's border goes when this share of it lies in a box of a tile that saw more."""
+BORDER = 12
+"""A box that ends within this many pixels of its tile's border may go on beyond it. Detectors place the end of an
+object that leaves the picture a few pixels inside."""
+MAX_PER_TILE = 1000
+MAX_TOTAL = 10_000
+
+_LEFT, _TOP, _RIGHT, _BOTTOM = range(4)
+
+
+def per_tile(found: Detections, tile: Index, classes: int) -> tuple[Detections, Index, int]:
+    """Suppress doubles within each tile; `tile` (N,) says which tile a detection is of.
+
+    At most MAX_PER_TILE candidates of a tile, the best, are looked at: a threshold of 0 makes every anchor a
+    candidate. Returns what is left, its tiles, and how many candidates were over the limit.
+    """
+    before = len(found)
+    order = np.lexsort((-found.scores, tile))
+    # Position within the tile's run of the sorted order = rank by score within the tile.
+    run_start = np.searchsorted(tile[order], tile[order], side="left")
+    order = np.sort(order[np.arange(before) - run_start < MAX_PER_TILE])
+    found, tile = found[order], tile[order]
+    kept = bx.suppress(found.boxes, found.scores, tile * classes + found.labels, IOU)
+    return found[kept], tile[kept], before - len(order)
+
+
+def across_tiles(found: Detections, tile: Index, grid: Grid) -> tuple[Detections, int]:
+    """Merge the tiles' detections, in board pixels at the model's scale, into one per defect, best score first.
+
+    Returns the merged detections and how many were over MAX_TOTAL.
+    """
+    over = max(0, len(found) - MAX_TOTAL)
+    if over:
+        best = np.argsort(-found.scores, kind="stable")[:MAX_TOTAL]
+        found, tile = found[best], tile[best]
+    if len(grid) > 1:
+        found = _join(found, tile, grid)
+    kept = found[bx.suppress(found.boxes, found.scores, found.labels.astype(np.intp), IOU)]
+    return kept[np.lexsort((*kept.boxes.T[::-1], kept.labels, -kept.scores))], over
+
+
+def _join(found: Detections, tile: Index, grid: Grid) -> Detections:
+    cut = _cut_sides(found.boxes, grid.boxes[tile], grid)
+    is_cut = np.any(cut, axis=1)
+    i, j = bx.touching(found.boxes, found.labels.astype(np.intp))
+    other: Bool = tile[i] != tile[j]
+    i, j = i[other], j[other]
+    area, shared = bx.area(found.boxes), bx.intersection(found.boxes[i], found.boxes[j])
+
+    # A fragment that another tile saw whole.
+    gone = np.zeros(len(found), bool)
+    for part, whole in ((i, j), (j, i)):
+        gone[part[is_cut[part] & ~is_cut[whole] & (shared > COVERED * area[part])]] = True
+
+    # Fragments of one defect that no tile saw whole: two that leave their tiles towards each other, or one that lies
+    # in the other.
+    facing: Bool = np.zeros(len(i), bool)
+    for near, far in ((_RIGHT, _LEFT), (_LEFT, _RIGHT), (_BOTTOM, _TOP), (_TOP, _BOTTOM)):
+        facing |= cut[i, near] & cut[j, far]
+    inside = shared > COVERED * np.minimum(area[i], area[j])
+    edge = is_cut[i] & is_cut[j] & ~gone[i] & ~gone[j] & (facing | inside)
+    root = bx.components(len(found), i[edge], j[edge])
+    low, high, score = found.boxes[:, :2].copy(), found.boxes[:, 2:].copy(), found.scores.copy()
+    np.minimum.at(low, root, found.boxes[:, :2])
+    np.maximum.at(high, root, found.boxes[:, 2:])
+    np.maximum.at(score, root, found.scores)
+    heads = (root == np.arange(len(found))) & ~gone
+    return Detections(np.concatenate([low, high], axis=1), score, found.labels)[heads]
+
+
+def _cut_sides(boxes: Float32, tiles: npt.NDArray[np.int32], grid: Grid) -> Bool:
+    """(N, 4) boxes and the tiles (N, 4) they are of -> (N, 4): left, top, right, bottom may go on beyond the tile.
+
+    The board's own border cuts nothing: there is nothing beyond it.
+    """
+    near = np.concatenate([boxes[:, :2] - tiles[:, :2] < BORDER, tiles[:, 2:] - boxes[:, 2:] < BORDER], axis=1)
+    inner = np.concatenate([tiles[:, :2] > 0, tiles[:, 2:] < (grid.width, grid.height)], axis=1)
+    cut: Bool = near & inner
+    return cut

@@ -1,0 +1,106 @@
+"""functions/<name>/model.yaml: which weights a function runs, how they are fed, and what their classes are."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from pcb_aoi import heads, yaml_file
+from pcb_aoi.errors import ConfigError
+from pcb_aoi.labelmap import LANGUAGES
+
+
+@dataclass(frozen=True)
+class Pitch:
+    """The pixel pitches (um per pixel) that a model was trained for."""
+
+    native: float
+    min: float
+    max: float
+
+    def scale(self, um_per_px: float | None) -> float:
+        """Return model pixels per image pixel.
+
+        A pitch inside [min, max] is taken as it is (resampling only loses detail there); one outside is brought
+        to the native pitch. None, an unknown pitch, scales nothing.
+        """
+        if um_per_px is None or self.min <= um_per_px <= self.max:
+            return 1.0
+        return um_per_px / self.native
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """The content of one model.yaml; `slugs` and `names` are in class order."""
+
+    model: str
+    version: str
+    weights: str
+    sha256: str | None
+    head: str
+    tile: int
+    overlap: int
+    pitch: Pitch
+    threshold: float
+    language: str
+    slugs: tuple[str, ...]
+    names: tuple[str, ...]
+    """What the labels are called towards CVAT, in the configured language."""
+    spellings: tuple[tuple[str, ...], ...]
+    """Per label: slug, Chinese and English."""
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read one model.yaml.
+
+        Raises:
+            ConfigError: a key is missing, unknown, of the wrong type or out of range; names file and key.
+        """
+        keys = {"model", "version", "weights", "sha256", "head", "tile", "overlap", "um_per_px", "threshold"}
+        data = yaml_file.check_keys(str(path), yaml_file.load(path), keys | {"language", "labels"})
+        sha256 = data["sha256"]
+        if sha256 is not None and not re.fullmatch(r"[0-9a-f]{64}", str(sha256)):
+            raise ConfigError(f"{path}: sha256 must be 64 lower-case hex digits or null, got {sha256!r}")
+        weights = yaml_file.text(f"{path}: weights", data["weights"])
+        if Path(weights).name != weights:
+            raise ConfigError(f"{path}: weights must be a file in the function folder, got {weights!r}")
+        if data["head"] not in heads.NAMES:
+            raise ConfigError(f"{path}: head must be one of {', '.join(heads.NAMES)}; got {data['head']!r}")
+        if data["language"] not in LANGUAGES:
+            raise ConfigError(f"{path}: language must be one of {', '.join(LANGUAGES)}; got {data['language']!r}")
+        tile = yaml_file.integer(f"{path}: tile", data["tile"], 32, 4096)
+        if tile % 32:
+            raise ConfigError(f"{path}: tile must be a multiple of 32, the coarsest stride; got {tile}")
+        pitch = yaml_file.check_keys(f"{path}: um_per_px", data["um_per_px"], {"native", "min", "max"})
+        low, native, high = (
+            yaml_file.number(f"{path}: um_per_px: {key}", pitch[key], 0.1, 1000) for key in ("min", "native", "max")
+        )
+        if not low <= native <= high:
+            raise ConfigError(f"{path}: um_per_px must hold min <= native <= max")
+        labels = data["labels"]
+        if not isinstance(labels, list) or not labels:
+            raise ConfigError(f"{path}: labels must be a list of at least one label")
+        for i, label in enumerate(labels):
+            for key, value in yaml_file.check_keys(f"{path}: label {i}", label, {"slug", *LANGUAGES}).items():
+                yaml_file.text(f"{path}: label {i}: {key}", value)
+        slugs, names = ([label[key] for label in labels] for key in ("slug", data["language"]))
+        yaml_file.unique(f"{path}: slug", slugs)
+        yaml_file.unique(f"{path}: {data['language']}", names)
+        return cls(
+            model=yaml_file.text(f"{path}: model", data["model"]),
+            version=yaml_file.text(f"{path}: version", data["version"]),
+            weights=weights,
+            sha256=sha256,
+            head=data["head"],
+            tile=tile,
+            # At least one pixel of stride must stay; half a tile is already four times the work.
+            overlap=yaml_file.integer(f"{path}: overlap", data["overlap"], 0, tile // 2),
+            pitch=Pitch(native, low, high),
+            threshold=yaml_file.number(f"{path}: threshold", data["threshold"], 0, 1),
+            language=data["language"],
+            slugs=tuple(slugs),
+            names=tuple(names),
+            spellings=tuple((label["slug"], label["zh"], label["en"]) for label in labels),
+        )

@@ -1,0 +1,129 @@
+"""A function's two entry points: `init_context` and `handler`.
+
+    init_context, handler = entry_points(__file__)
+
+Everything a client reads is made here: 200 with a list of shapes, or 4xx/5xx with `{"code", "message"}`. nuclio
+itself would send a traceback.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+import traceback
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pcb_aoi import __version__, image, request, response
+from pcb_aoi.detector import Detector, Stopwatch
+from pcb_aoi.errors import FrameError, OutOfMemory, PcbAoiError
+from pcb_aoi.settings import Settings
+
+InitContext = Callable[[Any], None]
+Handler = Callable[[Any, Any], Any]
+
+
+def entry_points(main_file: str) -> tuple[InitContext, Handler]:
+    """Return (init_context, handler) for the function whose main.py this is.
+
+    The folder comes from the file: nuclio's working directory is not where it puts the function.
+    """
+    folder = Path(main_file).resolve().parent
+
+    def init_context(context: Any) -> None:  # noqa: ANN401 - nuclio's Context has no types
+        """Load the model once per worker; an exception here keeps the function from becoming ready."""
+        try:
+            detector = Detector.load(folder, Settings.from_env(os.environ))
+        except PcbAoiError as error:
+            context.logger.error_with(str(error), code=error.code, detail=error.detail)
+            raise
+        context.user_data.detector = detector
+        context.logger.info_with("model ready", **_info(detector))
+
+    return init_context, handle
+
+
+def handle(context: Any, event: Any) -> Any:  # noqa: ANN401 - nuclio's Context, Event and Response have no types
+    """Answer one invocation; never raises."""
+    detector: Detector = context.user_data.detector
+    if getattr(event, "method", None) in ("GET", "HEAD"):
+        return _json(context, 200, _info(detector))
+    facts: dict[str, Any] = {"model": detector.config.model, "version": detector.config.version}
+    started = time.monotonic()
+    try:
+        shapes, ms = _answer(detector, event.body, started + detector.settings.deadline_s, facts)
+    except Exception as error:
+        return _failure(context, detector, error, facts)
+    facts["ms"] = {stage: round(value, 1) for stage, value in ms.items()}
+    log = context.logger.warn_with if facts.get("warnings") else context.logger.info_with
+    log("frame answered", **facts)
+    timing = ", ".join(f"{stage};dur={value:.1f}" for stage, value in ms.items())
+    headers = {"Server-Timing": timing}
+    if facts.get("warnings"):
+        headers["X-Pcb-Aoi-Warning"] = "; ".join(facts["warnings"])
+    return _json(context, 200, shapes, headers)
+
+
+def _answer(
+    detector: Detector, body: object, deadline: float, facts: dict[str, Any]
+) -> tuple[list[dict[str, Any]], dict[str, float]]:
+    """Run one request; `facts` is filled as they become known, so that a failure's log line has them too."""
+    watch, settings = Stopwatch(), detector.settings
+    asked = request.parse(body, settings.max_image_mib)
+    facts["bytes"] = len(asked.image)
+    frame = image.decode(asked.image, settings.max_megapixels)
+    height, width = frame.pixels.shape[:2]
+    facts.update(format=frame.format, mode=frame.mode, width=width, height=height)
+    threshold = asked.threshold
+    del asked, body  # the encoded board: some hundred megabytes that nobody reads any more
+    watch.lap("decode")
+    result = detector.detect(frame.pixels, threshold, deadline)
+    watch.ms.update(result.ms)
+    watch.lap("_")
+    shapes = response.shapes(result.detections, detector.config, height, width)
+    labels = Counter(detector.config.slugs[label] for label in result.detections.labels.tolist())
+    facts.update(tiles=result.tiles, detections=dict(labels))
+    facts["warnings"] = [*(["the image file is truncated"] if frame.truncated else []), *result.warnings]
+    watch.lap("respond")
+    return shapes, {stage: value for stage, value in watch.ms.items() if stage != "_"}
+
+
+def _failure(context: Any, detector: Detector, error: Exception, facts: dict[str, Any]) -> Any:  # noqa: ANN401
+    if isinstance(error, MemoryError):
+        error = OutOfMemory("the function is out of memory", detail="raise the memory limit or crop the frames")
+    if isinstance(error, FrameError) and detector.settings.bad_frame == "skip":
+        context.logger.error_with("frame skipped", code=error.code, cause=str(error), detail=error.detail, **facts)
+        return _json(context, 200, [], {"X-Pcb-Aoi-Warning": f"frame skipped: {error}"})
+    if isinstance(error, PcbAoiError):
+        context.logger.error_with("frame refused", code=error.code, cause=str(error), detail=error.detail, **facts)
+        return _json(context, error.status, {"code": error.code, "message": str(error)})
+    context.logger.error_with("frame failed", code="internal", cause=traceback.format_exc(), **facts)
+    return _json(context, 500, {"code": "internal", "message": "internal error; the function's log has the cause"})
+
+
+def _info(detector: Detector) -> dict[str, Any]:
+    """What a GET answers with."""
+    config, settings = detector.config, detector.settings
+    return {
+        "model": config.model,
+        "version": config.version,
+        "sha256": config.sha256,
+        "engine": __version__,
+        "provider": detector.session.provider,
+        "labels": list(config.names),
+        "slugs": list(config.slugs),
+        "threshold": detector.threshold,
+        "um_per_px": settings.um_per_px,
+        "tile": config.tile,
+        "batch": detector.session.batch,
+        "ms_per_tile": round(detector.session.seconds_per_tile * 1e3, 2),
+    }
+
+
+def _json(context: Any, status: int, value: object, headers: dict[str, str] | None = None) -> Any:  # noqa: ANN401
+    # The body must be text: nuclio sends a list with Python's quotes, and takes a bare list for a batch.
+    return context.Response(
+        body=response.dumps(value), headers=headers or {}, content_type="application/json", status_code=status
+    )

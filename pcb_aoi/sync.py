@@ -1,0 +1,108 @@
+"""`pcb-aoi sync`: write what follows from labelmaps/ into the function folders; `pcb-aoi labels`: CVAT's label JSON.
+
+Three generated parts: the `spec` annotation in both function files, their `name` and `description`, and the
+`labels` and `language` of model.yaml. The rest of these files belongs to whoever deploys and is left as it is,
+comments included, which is why they are edited as text.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from pathlib import Path
+
+from pcb_aoi import yaml_file
+from pcb_aoi.errors import ConfigError
+from pcb_aoi.labelmap import LANGUAGES, Labelmap
+
+FUNCTION_FILES = ("function.yaml", "function-gpu.yaml")
+
+
+def add_sync_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `pcb-aoi sync`."""
+    parser.add_argument("--root", type=Path, default=Path(), help="folder that holds functions/ and labelmaps/")
+    parser.add_argument("--language", choices=LANGUAGES, help="language of the labels; default: as they are now")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if something would change")
+
+
+def add_labels_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `pcb-aoi labels`."""
+    parser.add_argument("function", help="e.g. inner-layer")
+    parser.add_argument("--root", type=Path, default=Path(), help="folder that holds labelmaps/")
+    parser.add_argument("--language", choices=LANGUAGES, default="zh")
+
+
+def run_sync(args: argparse.Namespace) -> int:
+    """Bring every function folder in line with its labelmap; return 1 if `--check` found a difference."""
+    changed = []
+    for path in sorted((args.root / "labelmaps").glob("*.yaml")):
+        labelmap = Labelmap.load(path)
+        for target, content in generated(args.root / "functions" / path.stem, labelmap, args.language).items():
+            if target.read_text("utf-8") != content:
+                changed.append(target)
+                if not args.check:
+                    target.write_text(content, "utf-8")
+    for target in changed:
+        print(f"{'differs' if args.check else 'written'}: {target}")
+    return 1 if args.check and changed else 0
+
+
+def run_labels(args: argparse.Namespace) -> int:
+    """Print the JSON for the "Raw" tab of CVAT's label editor."""
+    path = args.root / "labelmaps" / f"{args.function}.yaml"
+    if not path.is_file():
+        known = ", ".join(sorted(p.stem for p in path.parent.glob("*.yaml"))) or "none here; use --root"
+        raise ConfigError(f"no labelmap for {args.function!r}; known: {known}")
+    json.dump(Labelmap.load(path).cvat_raw_labels(args.language), sys.stdout, ensure_ascii=False, indent=2)
+    print()
+    return 0
+
+
+def generated(folder: Path, labelmap: Labelmap, language: str | None = None) -> dict[Path, str]:
+    """Return the content that each generated file of a function folder should have.
+
+    Args:
+        folder: functions/<name>.
+        labelmap: what the function is called and detects.
+        language: `zh` or `en`; None keeps the one in model.yaml.
+
+    Raises:
+        ConfigError: a file is missing or has no place for the generated part.
+    """
+    model = folder / "model.yaml"
+    language = language or str(yaml_file.load(model).get("language", "zh"))
+    text = _replace(model, model.read_text("utf-8"), r"^language: \w+", f"language: {language}")
+    # Labels stand last in model.yaml, so everything from the key on is generated.
+    contents = {model: _replace(model, text, r"^labels:.*\Z", "labels:\n" + _label_lines(labelmap), re.DOTALL)}
+    spec = "".join(f"        {line},\n" for line in _spec_lines(labelmap, language)).removesuffix(",\n")
+    for name in FUNCTION_FILES:
+        path = folder / name
+        if not path.is_file():
+            raise ConfigError(f"{path}: file is missing")
+        text = path.read_text("utf-8")
+        text = _replace(path, text, r"^    name: .*$", f"    name: {labelmap.name.get(language)}")
+        text = _replace(path, text, r"^  description: .*$", f"  description: {labelmap.description.get(language)}")
+        contents[path] = _replace(
+            path, text, r"^    spec: \|\n(?:      .*\n)+", f"    spec: |\n      [\n{spec}\n      ]\n"
+        )
+    return contents
+
+
+def _label_lines(labelmap: Labelmap) -> str:
+    return "".join(
+        f"  - {{slug: {label.slug}, zh: {label.name.zh}, en: {label.name.en}}}\n" for label in labelmap.labels
+    )
+
+
+def _spec_lines(labelmap: Labelmap, language: str) -> list[str]:
+    """One line of JSON a label: a change of one label is a change of one line."""
+    return [json.dumps(label, ensure_ascii=False) for label in labelmap.cvat_spec(language)]
+
+
+def _replace(path: Path, text: str, pattern: str, new: str, flags: int = 0) -> str:
+    result, count = re.subn(pattern, lambda _: new, text, count=1, flags=re.MULTILINE | flags)
+    if not count:
+        raise ConfigError(f"{path}: found no place for {new.splitlines()[0]!r}")
+    return result
