@@ -1,0 +1,111 @@
+"""`pcb-aoi check`: what is wrong with the function folders, found before they can break CVAT's Models page."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pcb_aoi import function_yaml, sync, yaml_file
+from pcb_aoi.errors import ConfigError, MissingWeights, PcbAoiError
+from pcb_aoi.labelmap import Labelmap
+from pcb_aoi.model_config import ModelConfig
+
+_ENTRY = "from pcb_aoi.nuclio import entry_points"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What `check` says of one function: `ok`, `missing` (no weights yet) or `error`."""
+
+    function: str
+    state: str
+    text: str
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `pcb-aoi check`."""
+    parser.add_argument("--root", type=Path, default=Path(), help="folder that holds functions/ and labelmaps/")
+    parser.add_argument("--function", action="append", metavar="NAME", help="check this one only; may be repeated")
+    parser.add_argument("--static", action="store_true", help="do not load the weights (needs no ONNX Runtime)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print a line a function; return 1 if any has an error. One without weights is reported, not an error."""
+    findings = list(check(args.root, args.function, load_weights=not args.static))
+    marks = {"ok": "通过 ok     ", "missing": "无权重 none ", "error": "错误 error  "}
+    for finding in findings:
+        print(f"{marks[finding.state]} {finding.function:22} {finding.text}")
+    return int(any(finding.state == "error" for finding in findings))
+
+
+def check(root: Path, names: list[str] | None = None, *, load_weights: bool = True) -> Iterator[Finding]:
+    """Check every function folder under `root`, or the named ones.
+
+    Raises:
+        ConfigError: there is no such function.
+    """
+    known = sorted({p.stem for p in (root / "labelmaps").glob("*.yaml")})
+    known += sorted({p.parent.name for p in (root / "functions").glob("*/function.yaml")} - set(known))
+    if not known:
+        raise ConfigError(
+            f"no labelmaps/ and functions/ in {root.resolve()}; run in the project's folder or use --root"
+        )
+    for name in names or known:
+        if name not in known:
+            raise ConfigError(f"no function {name!r}; known: {', '.join(known)}")
+        yield _check_function(root, name, load_weights)
+
+
+def ids_and_ports(root: Path) -> None:
+    """Raise ConfigError when two functions share an id or a port: the second deployment would replace the first."""
+    maps = [Labelmap.load(path) for path in sorted((root / "labelmaps").glob("*.yaml"))]
+    yaml_file.unique(f"{root / 'labelmaps'}: id", [item.id for item in maps])
+    yaml_file.unique(f"{root / 'labelmaps'}: port", [str(item.port) for item in maps])
+
+
+def _check_function(root: Path, name: str, load_weights: bool) -> Finding:
+    folder = root / "functions" / name
+    try:
+        ids_and_ports(root)
+        labelmap = Labelmap.load(root / "labelmaps" / f"{name}.yaml")
+        if labelmap.function != name:
+            raise ConfigError(f"{root / 'labelmaps' / name}.yaml: function must be {name!r}, is {labelmap.function!r}")
+        config = ModelConfig.load(folder / "model.yaml")
+        _check_folder(folder, labelmap, config)
+        text = (_load_weights if load_weights else _read_weights)(folder, config)
+    except MissingWeights as error:
+        return Finding(name, "missing", f"{error}: 不会出现在CVAT中 / it is left out of CVAT's list")
+    except PcbAoiError as error:
+        return Finding(name, "error", f"{error}{' | ' + error.detail if error.detail else ''}")
+    return Finding(name, "ok", text)
+
+
+def _check_folder(folder: Path, labelmap: Labelmap, config: ModelConfig) -> None:
+    if config.model != folder.name:
+        raise ConfigError(f"{folder / 'model.yaml'}: model must be {folder.name!r}, is {config.model!r}")
+    if config.slugs != tuple(label.slug for label in labelmap.labels):
+        raise ConfigError(f"{folder / 'model.yaml'}: labels differ from the labelmap; run `pcb-aoi sync`")
+    if _ENTRY not in (folder / "main.py").read_text("utf-8"):
+        raise ConfigError(f"{folder / 'main.py'}: must take its entry points from pcb_aoi.nuclio")
+    for file in sync.FUNCTION_FILES:
+        function_yaml.check(folder / file, labelmap, config.language)
+    for path, content in sync.generated(folder, labelmap).items():
+        if path.read_text("utf-8") != content:
+            raise ConfigError(f"{path}: generated labels are not up to date; run `pcb-aoi sync`")
+
+
+def _read_weights(folder: Path, config: ModelConfig) -> str:
+    from pcb_aoi import weights
+
+    size = len(weights.read(folder, config))
+    return f"{config.version}, {len(config.slugs)} 个标签 labels, {size / 1e6:.1f} MB"
+
+
+def _load_weights(folder: Path, config: ModelConfig) -> str:
+    from pcb_aoi.detector import Detector  # ONNX Runtime: not needed for --static
+    from pcb_aoi.settings import Settings
+
+    session = Detector.load(folder, Settings()).session
+    return f"{_read_weights(folder, config)}, {session.seconds_per_tile * 1e3:.0f} ms/tile ({session.provider})"

@@ -1,0 +1,175 @@
+"""The lint of function.yaml and function-gpu.yaml: nuclio ignores a mistyped key, and CVAT stumbles over the rest.
+
+The keys below are nuclio's (`functionconfig.Config`), as far as a detector for CVAT has use for them.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pcb_aoi import yaml_file
+from pcb_aoi.errors import ConfigError
+from pcb_aoi.labelmap import Labelmap
+
+# A dict is a mapping with these keys, `ANY` a free mapping or value, a list [x] a list of x.
+ANY = object()
+_RESOURCES = {"cpu": ANY, "memory": ANY, "nvidia.com/gpu": ANY}
+_ALLOWED: dict[str, Any] = {
+    "apiVersion": ANY,
+    "kind": ANY,
+    "metadata": {
+        "name": ANY,
+        "namespace": ANY,
+        "labels": ANY,
+        "annotations": {
+            "name": ANY,
+            "type": ANY,
+            "spec": ANY,
+            "version": ANY,
+            "framework": ANY,
+            "pcb-aoi/content": ANY,
+        },
+    },
+    "spec": {
+        "description": ANY,
+        "runtime": ANY,
+        "handler": ANY,
+        "eventTimeout": ANY,
+        "readinessTimeoutSeconds": ANY,
+        "waitReadinessTimeoutBeforeFailure": ANY,
+        "env": [{"name": ANY, "value": ANY}],
+        "image": ANY,
+        "imagePullPolicy": ANY,
+        "imagePullSecrets": ANY,
+        "resources": {"limits": _RESOURCES, "requests": _RESOURCES},
+        "replicas": ANY,
+        "minReplicas": ANY,
+        "maxReplicas": ANY,
+        "nodeSelector": ANY,
+        "tolerations": ANY,
+        "affinity": ANY,
+        "priorityClassName": ANY,
+        "deploymentStrategy": ANY,
+        "securityContext": ANY,
+        "serviceAccount": ANY,
+        "loggerSinks": [{"level": ANY, "sink": ANY}],
+        "volumes": [ANY],
+        "build": {"image": ANY, "baseImage": ANY, "registry": ANY, "directives": ANY, "args": ANY, "flags": ANY},
+        "triggers": {
+            "*": {
+                "kind": ANY,
+                "name": ANY,
+                "numWorkers": ANY,
+                "maxWorkers": ANY,
+                "workerAvailabilityTimeoutMilliseconds": ANY,
+                "attributes": {"port": ANY, "maxRequestBodySize": ANY, "ingresses": ANY, "serviceType": ANY},
+            }
+        },
+        "platform": {
+            "attributes": {"restartPolicy": {"name": ANY}, "healthCheckInterval": ANY, "network": ANY},
+        },
+    },
+}
+_MIN_BODY = 256 * 1024 * 1024
+
+
+def load(path: Path) -> dict[str, Any]:
+    """Read a function file and refuse keys that nuclio would ignore.
+
+    Raises:
+        ConfigError: unreadable, or an unknown key; names the file and the path of the key.
+    """
+    data = yaml_file.load(path)
+    _check_keys(str(path), data, _ALLOWED)
+    return data
+
+
+def _check_keys(where: str, data: object, allowed: object) -> None:
+    if allowed is ANY:
+        return
+    if isinstance(allowed, list):
+        if not isinstance(data, list):
+            raise ConfigError(f"{where}: expected a list, got {type(data).__name__}")
+        for i, item in enumerate(data):
+            _check_keys(f"{where}[{i}]", item, allowed[0])
+        return
+    assert isinstance(allowed, dict)
+    if not isinstance(data, dict):
+        raise ConfigError(f"{where}: expected a mapping, got {type(data).__name__}")
+    for key, value in data.items():
+        below = allowed.get(key, allowed.get("*"))
+        if below is None:
+            raise ConfigError(f"{where}: unknown key {key!r}, which nuclio would ignore; known: {', '.join(allowed)}")
+        _check_keys(f"{where}: {key}", value, below)
+
+
+def check(path: Path, labelmap: Labelmap, language: str) -> None:
+    """Check one function file against nuclio's and CVAT's rules and against its labelmap.
+
+    One malformed spec empties CVAT's Models page for everybody, so this is what must hold before a deployment.
+
+    Raises:
+        ConfigError: the first rule broken; names file and key.
+    """
+    data = load(path)
+    gpu = path.name == "function-gpu.yaml"
+    rules = (
+        (("metadata", "name"), labelmap.id),
+        (("metadata", "labels", "nuclio.io/project-name"), "cvat"),
+        (("metadata", "annotations", "name"), labelmap.name.get(language)),
+        (("metadata", "annotations", "type"), "detector"),
+        (("spec", "description"), labelmap.description.get(language)),
+        (("spec", "handler"), "main:handler"),
+    )
+    for keys, wanted in rules:
+        if (found := _at(path, data, *keys)) != wanted:
+            raise ConfigError(f"{path}: {': '.join(keys)} must be {wanted!r}, is {found!r}")
+    _check_spec(path, _at(path, data, "metadata", "annotations", "spec"), labelmap, language)
+    _check_trigger(path, _at(path, data, "spec", "triggers"), labelmap.port)
+    env = {item["name"]: item.get("value") for item in data["spec"].get("env", [])}
+    wanted = "cuda" if gpu else "cpu"
+    if env.get("PCB_AOI_DEVICE") != wanted:
+        raise ConfigError(f"{path}: env PCB_AOI_DEVICE must be {wanted!r}, is {env.get('PCB_AOI_DEVICE')!r}")
+    for name, value in env.items():
+        # nuclio's local platform passes them to a shell in single quotes, unescaped.
+        if not isinstance(value, str) or "'" in value:
+            raise ConfigError(f"{path}: env {name} must be text in quotes, without a single quote in it")
+    limits = data["spec"].get("resources", {}).get("limits", {})
+    if gpu != (limits.get("nvidia.com/gpu", 0) >= 1):
+        raise ConfigError(f"{path}: resources: limits: nvidia.com/gpu must be {'1' if gpu else 'absent'}")
+
+
+def _at(path: Path, data: Any, *keys: str) -> Any:  # noqa: ANN401 - a value from YAML
+    for i, key in enumerate(keys):
+        if not isinstance(data, dict) or key not in data:
+            raise ConfigError(f"{path}: missing key {': '.join(keys[: i + 1])}")
+        data = data[key]
+    return data
+
+
+def _check_spec(path: Path, text: object, labelmap: Labelmap, language: str) -> None:
+    """CVAT parses the spec without a safety net: bad JSON or a missing key is HTTP 500 for the whole list."""
+    try:
+        spec = json.loads(str(text))
+    except ValueError as error:
+        raise ConfigError(f"{path}: annotations: spec is not JSON: {error}") from None
+    if spec != labelmap.cvat_spec(language):
+        raise ConfigError(f"{path}: annotations: spec differs from the labelmap; run `pcb-aoi sync`")
+
+
+def _check_trigger(path: Path, triggers: object, port: int) -> None:
+    http = [t for t in triggers.values() if t.get("kind") == "http"] if isinstance(triggers, dict) else []
+    if len(http) != 1:
+        raise ConfigError(f"{path}: spec: triggers must hold one trigger of kind http, has {len(http)}")
+    trigger = http[0]
+    if trigger.get("numWorkers") != trigger.get("maxWorkers"):
+        raise ConfigError(
+            f"{path}: numWorkers and maxWorkers are one setting under two names; give both the same value"
+        )
+    attributes = trigger.get("attributes", {})
+    if attributes.get("port") != port:
+        raise ConfigError(f"{path}: trigger port must be {port}, as in the labelmap, is {attributes.get('port')!r}")
+    if attributes.get("maxRequestBodySize", 0) < _MIN_BODY:
+        raise ConfigError(f"{path}: maxRequestBodySize must be at least {_MIN_BODY}; nuclio's default refuses boards")
