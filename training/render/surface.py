@@ -10,19 +10,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from training.render.noise import (
-    Field,
-    Image,
-    IntPoint,
-    Mask,
-    Points,
-    blur,
-    curve,
-    fill,
-    outline,
-    smooth,
-    stroke,
-)
+from training.render.noise import Field, Image, IntPoint, Points, blur, smooth
+from training.render.shapes import canvas_for, curve, fill, outline, stroke
 
 Box = tuple[float, float, float, float]
 
@@ -51,7 +40,7 @@ def scratch(
     spread = float(rng.uniform(2, 9)) * np.sqrt(count)
     bend = 0.0 if rng.random() < 0.4 else float(rng.uniform(0.1, 0.8))
     backbone = curve(length, bend, rng, angle)
-    canvas, corner = _canvas(backbone + middle, 8 + 3 * spread, (height, width))
+    canvas, corner = canvas_for(backbone + middle, 8 + 3 * spread, (height, width))
     if canvas.size == 0:
         return None
     across = np.array([-np.sin(angle), np.cos(angle)])
@@ -77,9 +66,7 @@ def _bright_place(image: Image, rng: np.random.Generator) -> tuple[float, float]
     return float(x[best]), float(y[best])
 
 
-def _groove(
-    image: Image, depth: Field, corner: IntPoint, margin: int, rng: np.random.Generator
-) -> Box | None:
+def _groove(image: Image, depth: Field, corner: IntPoint, margin: int, rng: np.random.Generator) -> Box | None:
     """Brighten or darken a groove of the given depth (0 to 1): strong on copper, faint on dark laminate."""
     patch = _patch(image, depth.shape, corner)
     before = patch.astype(np.float32)
@@ -115,7 +102,7 @@ def foreign_object(
         size = min(size, 60.0)
     middle = centre or (float(rng.uniform(0, width)), float(rng.uniform(0, height)))
     shape = curve(size * 1.3, 2.5, rng) if style == "fibre" else _flake(size, style, rng)
-    canvas, corner = _canvas(shape + middle, 6, (height, width))
+    canvas, corner = canvas_for(shape + middle, 6, (height, width))
     if canvas.size == 0:
         return None
     if style == "fibre":
@@ -178,23 +165,13 @@ def harmless(image: Image, rng: np.random.Generator, um_per_px: float = 20.8) ->
         middle = np.array([rng.uniform(0, width), rng.uniform(0, height)])
         radius = float(rng.uniform(0.5, largest))
         speck = outline(radius, radius, 0.3, rng) + middle
-        canvas, corner = _canvas(speck, 3, (height, width))
+        canvas, corner = canvas_for(speck, 3, (height, width))
         if canvas.size == 0:
             continue
         fill(canvas, speck - corner)
         patch = _patch(image, canvas.shape, corner)
         alpha = canvas[:, :, None].astype(np.float32) / 255 * np.float32(rng.uniform(0.1, 0.35))
         patch[:] = np.clip(patch + alpha * (rng.uniform(20, 200) - patch), 0, 255)
-
-
-def _canvas(points: Points, pad: float, size: tuple[int, int]) -> tuple[Mask, IntPoint]:
-    """Zero canvas that covers `points` plus `pad`, cut to the image; and its corner (x, y) in the image."""
-    height, width = size
-    low = np.floor(points.min(0) - pad).astype(np.int64)
-    high = np.ceil(points.max(0) + pad).astype(np.int64) + 1
-    low, high = np.maximum(low, 0), np.minimum(high, (width, height))
-    extent = np.maximum(high - low, 0)
-    return np.zeros((extent[1], extent[0]), np.uint8), low
 
 
 def _patch(image: Image, shape: tuple[int, ...], corner: IntPoint) -> Image:

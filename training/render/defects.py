@@ -1,0 +1,105 @@
+"""Etching defects planted in the copper mask before the etch: open, short, nick, pinhole, spur, residual copper.
+
+Works on any mask, drawn or thresholded from a photograph. A proposal counts only if it does to the copper what
+its name says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from training.render.layer import Layer, Proposal, pieces
+from training.render.noise import Mask
+from training.render.proposals import PROPOSE
+
+# Longest size in um: the ranges of the label tables, widened to what annotated boards show.
+SIZES_UM = {
+    "open": (60, 1000),
+    "short": (60, 1000),
+    "nick": (80, 600),
+    "pinhole": (60, 600),
+    "spur": (80, 600),
+    "residual_copper": (80, 1000),
+}
+ETCH_LABELS = tuple(SIZES_UM)
+
+_TRIES = 60
+_CLEAR = 6  # pixels of peace round every defect
+
+
+@dataclass(frozen=True, slots=True)
+class Plant:
+    """One planted defect and the window of the mask it touched: x1, y1, x2, y2 in pixels, end exclusive."""
+
+    label: str
+    window: tuple[int, int, int, int]
+
+
+def plant(mask: Mask, labels: Sequence[str], um_per_px: float, rng: np.random.Generator) -> tuple[Mask, list[Plant]]:
+    """Plant one defect per entry of `labels`; entries that find no place are left out.
+
+    mask: uint8 (H, W), 1 is copper. Returns the changed mask and what was planted.
+    """
+    for label in labels:
+        if label not in SIZES_UM:
+            raise ValueError(f"unknown etch defect {label!r}, expected one of {ETCH_LABELS}")
+    layer = Layer(mask)
+    planted = []
+    for label in labels:
+        low, high = SIZES_UM[label]
+        for _ in range(_TRIES):
+            size = float(np.exp(rng.uniform(np.log(low), np.log(high)))) / um_per_px
+            proposal = PROPOSE[label](layer, max(size, 4.0), rng)
+            if proposal is not None and _accept(layer, label, proposal, rng):
+                x, y = int(proposal.corner[0]), int(proposal.corner[1])
+                height, width = proposal.patch.shape
+                planted.append(Plant(label, (x, y, x + width, y + height)))
+                break
+    return layer.mask, planted
+
+
+def does_what_it_says(label: str, before: Mask, after: Mask) -> bool:
+    """Whether the change of a mask window is the defect `label`: how copper and laminate fall to pieces."""
+    parts, gaps = np.subtract(pieces(after), pieces(before))
+    return {
+        "open": bool(parts >= 1),
+        "short": bool(parts <= -1),
+        "nick": bool(parts == 0 and gaps == 0),
+        "pinhole": bool(parts == 0 and gaps >= 1),
+        "spur": bool(parts == 0 and gaps == 0),
+        "residual_copper": bool(parts >= 1 and gaps == 0),
+    }[label]
+
+
+def _accept(layer: Layer, label: str, proposal: Proposal, rng: np.random.Generator) -> bool:
+    """Apply a proposal if it is inside the picture, on unused ground, and does what its label says."""
+    x, y = int(proposal.corner[0]), int(proposal.corner[1])
+    height, width = proposal.patch.shape
+    rows, columns = layer.mask.shape
+    if min(height, width) == 0 or x < 1 or y < 1 or x + width > columns - 1 or y + height > rows - 1:
+        return False
+    window = (slice(y, y + height), slice(x, x + width))
+    if layer.used[window].any():
+        return False
+    before = layer.mask[window]
+    after = before | proposal.patch if proposal.add else before & (1 - proposal.patch)
+    if int((before != after).sum()) < 8 or not does_what_it_says(label, before, after):
+        return False
+    if rng.random() < 0.25:
+        after = _speckle(before, after, label, rng)
+    layer.mask[window] = after
+    layer.used[max(y - _CLEAR, 0) : y + height + _CLEAR, max(x - _CLEAR, 0) : x + width + _CLEAR] = 1
+    return True
+
+
+def _speckle(before: Mask, after: Mask, label: str, rng: np.random.Generator) -> Mask:
+    """Leave crumbs of the old state inside the defect, as thresholded channels show; not where it would matter."""
+    changed = np.asarray(cv2.erode((before != after).astype(np.uint8), np.ones((2, 2), np.uint8)), np.uint8)
+    crumbs = (rng.random(before.shape) < rng.uniform(0.08, 0.3)) & (changed == 1)
+    crumbs = np.asarray(cv2.dilate(crumbs.astype(np.uint8), np.ones((2, 2), np.uint8)), np.uint8) == 1
+    mixed = np.where(crumbs & (changed == 1), before, after).astype(np.uint8)
+    return mixed if label in {"pinhole", "nick"} or does_what_it_says(label, before, mixed) else after

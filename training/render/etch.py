@@ -1,0 +1,47 @@
+"""What the etchant makes of the artwork: ragged edges, line-width bias, rounded corners."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from training.render.noise import Field, Mask, blur, smooth
+
+
+@dataclass(frozen=True, slots=True)
+class Etch:
+    """Lengths in pixels; every displacement is that of an edge."""
+
+    rounding: float = 1.0  # corner radius, more or less: the resist image is not sharp
+    ragged: float = 0.25  # deviation of the fine edge
+    ragged_px: float = 1.6  # correlation length of it
+    drift: float = 0.3  # deviation of the slow edge: half-pixel steps along straight lines
+    bias: float = 0.0  # over-etch: positive makes copper thinner
+
+    @staticmethod
+    def sample(rng: np.random.Generator, ragged: float = 1.0) -> Etch:
+        """Draw an etch; `ragged` scales how rough edges are (galvanic copper is rougher)."""
+        return Etch(
+            rounding=float(rng.uniform(0.7, 1.5)),
+            ragged=float(rng.uniform(0.05, 0.4)) * ragged,
+            ragged_px=float(rng.uniform(0.8, 3.0)),
+            drift=float(rng.uniform(0.1, 0.5)),
+            bias=float(rng.normal(0, 0.35)),
+        )
+
+
+def etch(mask: Mask, process: Etch, seed: int) -> Field:
+    """Copper coverage in [0, 1], float32 (H, W), with soft one-pixel edges.
+
+    The same seed gives the same edges: a board and its defect-free twin differ at the defects only.
+    """
+    rng = np.random.default_rng(seed)
+    field = blur(mask.astype(np.float32), process.rounding)
+    # Near an edge the blurred mask climbs by 1 / (sqrt(2 pi) sigma) a pixel: that turns shifts into levels.
+    climb = np.float32(1 / (np.sqrt(2 * np.pi) * process.rounding))
+    shift = process.ragged * smooth(mask.shape, process.ragged_px, rng)
+    shift += process.drift * smooth(mask.shape, 20.0, rng)
+    shift += np.float32(process.bias)
+    field -= climb * np.clip(shift, -1.2, 1.2)
+    return np.asarray(np.clip((field - np.float32(0.5)) / climb + np.float32(0.5), 0, 1), np.float32)
