@@ -26,9 +26,7 @@ LOOPBACK: tuple[Network, ...] = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.
 log = nuclio_sdk.Logger(logging.INFO, "pcb_aoi.dashboard")
 
 
-def create_app(
-    workers: dict[str, Worker], allow: tuple[Network, ...] = LOOPBACK, port: int = 8070
-) -> Starlette:
+def create_app(workers: dict[str, Worker], allow: tuple[Network, ...] = LOOPBACK, port: int = 8070) -> Starlette:
     """Return the ASGI application for these workers, by function id."""
 
     def record(worker: Worker) -> Record:

@@ -81,12 +81,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `pcb-aoi serve`."""
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
     parser.add_argument("--port", type=int, default=8070, help="0 takes a free one (default: 8070)")
-    parser.add_argument(
-        "--functions", type=Path, default=Path("functions"), help="folder of the function folders"
-    )
-    parser.add_argument(
-        "--function", action="append", default=[], metavar="NAME", help="serve only this folder"
-    )
+    parser.add_argument("--functions", type=Path, default=Path("functions"), help="folder of the function folders")
+    parser.add_argument("--function", action="append", default=[], metavar="NAME", help="serve only this folder")
     parser.add_argument("--gpu", action="store_true", help="start the functions as function-gpu.yaml says")
     parser.add_argument(
         "--allow",
@@ -115,9 +111,7 @@ def run(args: argparse.Namespace) -> int:
         where = f"{args.host}:{args.port}: {error.strerror}"
         return _fail(f"无法监听，请换 --port / cannot listen, try another --port: {where}", 1)
     port = listener.getsockname()[1]
-    workers = load_workers(
-        args.functions, args.function, "function-gpu.yaml" if args.gpu else "function.yaml"
-    )
+    workers = load_workers(args.functions, args.function, "function-gpu.yaml" if args.gpu else "function.yaml")
     if not workers:
         return _fail("没有可用的函数，原因见上 / no function can be served; the lines above say why", 1)
     config = server_config(create_app(workers, (*LOOPBACK, *args.allow), port))

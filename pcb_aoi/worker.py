@@ -154,9 +154,7 @@ class Worker:
         )
         try:
             output = self._handler(self._context, event)
-            reply = nuclio_sdk.Response.from_entrypoint_output(
-                nuclio_sdk.json_encoder.Encoder().encode, output
-            )
+            reply = nuclio_sdk.Response.from_entrypoint_output(nuclio_sdk.json_encoder.Encoder().encode, output)
         except BaseException as error:  # SystemExit too: nuclio answers 500 and lives on
             self.logger.error_with("handler raised", error=repr(error), traceback=traceback.format_exc())
             return Answer.error(500, f"{self.name}: the handler failed; its log has the cause")
@@ -165,9 +163,7 @@ class Worker:
             status=int(reply["status_code"]),
             body=base64.b64decode(reply["body"]) if encoded else reply["body"].encode(),
             content_type=reply["content_type"],
-            headers={
-                key: str(value) for key, value in reply["headers"].items() if isinstance(value, str | int)
-            },
+            headers={key: str(value) for key, value in reply["headers"].items() if isinstance(value, str | int)},
         )
 
     def terminate(self) -> None:

@@ -217,9 +217,7 @@ def test_other_projects_see_nothing(functions: Path, serve: Serve) -> None:
 )
 def test_only_exact_json_is_decoded(functions: Path, serve: Serve, content_type: str, kind: str) -> None:
     write_function(functions, "a")
-    status, reply, headers = serve().invoke(
-        "pcb-a", {"x": 1}, **{"Content-Type": content_type, "X-Extra": "7"}
-    )
+    status, reply, headers = serve().invoke("pcb-a", {"x": 1}, **{"Content-Type": content_type, "X-Extra": "7"})
     assert status == 201
     assert reply["kind"] == kind
     assert (reply["header"], reply["size"], reply["type"]) == ("7", 8, content_type)
@@ -235,9 +233,7 @@ def test_broken_json_reaches_the_handler_as_bytes(functions: Path, serve: Serve)
 
 def test_get_reaches_the_handler(functions: Path, serve: Serve) -> None:
     write_function(functions, "a")
-    status, reply, _ = serve()(
-        "GET", "/api/function_invocations", headers={"x-nuclio-function-name": "pcb-a"}
-    )
+    status, reply, _ = serve()("GET", "/api/function_invocations", headers={"x-nuclio-function-name": "pcb-a"})
     assert (status, reply["method"], reply["kind"], reply["size"]) == (201, "GET", "bytes", 0)
 
 
@@ -412,23 +408,17 @@ def test_a_bad_function_is_left_out_and_said(
     write_function(functions, name, code, **change)
     client = serve()
     assert list(client("GET", "/api/functions")[1]) == ["pcb-good"]
-    lines = [
-        getattr(record, "with", {}) for record in caplog.records if record.message == "function left out"
-    ]
+    lines = [getattr(record, "with", {}) for record in caplog.records if record.message == "function left out"]
     assert [line["folder"] for line in lines] == [name]
     assert cause in lines[0]["cause"]
 
 
-def test_second_folder_with_the_same_id_is_left_out(
-    functions: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_second_folder_with_the_same_id_is_left_out(functions: Path, caplog: pytest.LogCaptureFixture) -> None:
     write_function(functions, "a")
     folder = write_function(functions, "b")
     (folder / "function.yaml").write_text((functions / "a" / "function.yaml").read_text())
     assert list(load_workers(functions, [])) == ["pcb-a"]
-    assert "pcb-a already" in caplog.text or any(
-        "already" in str(getattr(r, "with", "")) for r in caplog.records
-    )
+    assert "pcb-a already" in caplog.text or any("already" in str(getattr(r, "with", "")) for r in caplog.records)
 
 
 def test_functions_of_the_same_module_name_do_not_meet(functions: Path, serve: Serve) -> None:
@@ -439,9 +429,7 @@ def test_functions_of_the_same_module_name_do_not_meet(functions: Path, serve: S
     assert "main" not in sys.modules or "functions" not in str(getattr(sys.modules["main"], "__file__", ""))
 
 
-def test_environment_of_a_function_is_its_own(
-    functions: Path, serve: Serve, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_environment_of_a_function_is_its_own(functions: Path, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("STUB_ENV", raising=False)
     write_function(functions, "a", env=[{"name": "STUB_ENV", "value": "from yaml"}])
     write_function(functions, "b")
@@ -506,9 +494,7 @@ def handler(context, event):
 
         def call() -> bytes:
             with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=30)) as connection:
-                connection.request(
-                    "POST", "/api/function_invocations", b"", {"x-nuclio-function-name": "pcb-a"}
-                )
+                connection.request("POST", "/api/function_invocations", b"", {"x-nuclio-function-name": "pcb-a"})
                 return connection.getresponse().read()
 
         answer = in_thread(call)

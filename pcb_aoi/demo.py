@@ -1,0 +1,208 @@
+"""`pcb-aoi demo`: sample boards with planted defects through the HTTP call that CVAT makes, and a page to look at."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from pcb_aoi import boxes, demo_page
+from pcb_aoi.cvat_client import CallFailed, Dashboard
+from pcb_aoi.errors import ConfigError, PcbAoiError
+from pcb_aoi.labelmap import Labelmap
+from pcb_aoi.model_config import ModelConfig
+
+# A planted defect counts as found when a box of its label shares this much with it.
+FOUND_IOU = 0.5
+
+
+@dataclass
+class Planted:
+    """A defect that was rendered into the image, and what became of it."""
+
+    slug: str
+    box: list[float]
+    found: bool = False
+    iou: float = 0.0
+    """With its own detection; for one that was missed, with the best box of its label."""
+
+
+@dataclass
+class Detection:
+    """A box of an answer. `slug` is the name as answered where the labelmap has no such label."""
+
+    slug: str
+    box: list[float]
+    confidence: float
+    planted: int | None = None
+    """Index of the planted defect it found; None for one that was not planted."""
+
+
+@dataclass
+class Board:
+    """One image and everything known about it."""
+
+    labelmap: Labelmap
+    path: Path
+    planted: list[Planted]
+    detections: list[Detection]
+    seconds: float = 0.0
+    error: str = ""
+
+    @property
+    def missed(self) -> int:
+        """How many planted defects were not found."""
+        return sum(not defect.found for defect in self.planted)
+
+    @property
+    def extra(self) -> int:
+        """How many boxes found nothing that was planted."""
+        return sum(detection.planted is None for detection in self.detections)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `pcb-aoi demo`."""
+    parser.add_argument("--root", type=Path, default=Path(), help="folder of functions/, labelmaps/, samples/")
+    parser.add_argument("--out", type=Path, default=Path("out"), help="where index.html goes (default: out)")
+    parser.add_argument("--function", action="append", default=[], metavar="NAME", help="only this function")
+    parser.add_argument("--gpu", action="store_true", help="start the functions as function-gpu.yaml says")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the demo; 1 when a planted defect was missed or a call failed."""
+    boards = read_samples(args.root, args.function)
+    args.out.mkdir(parents=True, exist_ok=True)
+    log = args.out / "serve.log"
+    names = list(dict.fromkeys(board.labelmap.function for board in boards))
+    print(f"启动内置平台 / starting the embedded platform: {', '.join(names)}", flush=True)
+    with platform(args.root / "functions", names, log, args.gpu) as url:
+        annotate(boards, Dashboard(url))
+    print_table(boards)
+    page = args.out / "index.html"
+    page.write_text(demo_page.render(boards), "utf-8")
+    planted = sum(len(board.planted) for board in boards)
+    missed = sum(board.missed for board in boards)
+    failed = sum(bool(board.error) for board in boards)
+    print(f"\n植入缺陷找到 {planted - missed}/{planted}，漏检 {missed}，调用失败 {failed}")
+    print(f"{planted - missed} of {planted} planted defects found, {missed} missed, {failed} calls failed")
+    print(f"请用浏览器打开 / open in a browser: {page.resolve()}")
+    if failed:
+        print(f"平台日志 / log of the platform: {log.resolve()}", file=sys.stderr)
+    return 1 if missed or failed else 0
+
+
+def read_samples(root: Path, functions: list[str]) -> list[Board]:
+    """Read samples/<function>/truth.json of the functions named, or of all.
+
+    Functions whose model.yaml says that they have no weights yet are left out, with a line that says so.
+
+    Raises:
+        ConfigError: there is nothing to show, or a file is not what it should be.
+    """
+    boards: list[Board] = []
+    for truth in sorted((root / "samples").glob("*/truth.json")):
+        name = truth.parent.name
+        if functions and name not in functions:
+            continue
+        if ModelConfig.load(root / "functions" / name / "model.yaml").sha256 is None:
+            print(f"跳过，还没有权重 / skipped, no weights yet: {name}")
+            continue
+        labelmap = Labelmap.load(root / "labelmaps" / f"{name}.yaml")
+        try:
+            for image in json.loads(truth.read_text("utf-8"))["images"]:
+                planted = [Planted(str(d["label"]), [float(v) for v in d["box"]]) for d in image["defects"]]
+                boards.append(Board(labelmap, truth.parent / image["file"], planted, []))
+        except (KeyError, TypeError, ValueError) as error:
+            raise ConfigError(f"{truth}: not a list of images with defects: {error!r}") from error
+    if not boards:
+        raise ConfigError(f"{root / 'samples'}: no sample images for {', '.join(functions) or 'any function'}")
+    return boards
+
+
+@contextmanager
+def platform(functions: Path, names: list[str], log: Path, gpu: bool = False) -> Iterator[str]:
+    """Run `pcb-aoi serve` on a free loopback port; yields its address, and stops it at the end."""
+    command = [sys.executable, "-m", "pcb_aoi.cli", "serve", "--port", "0", "--functions", str(functions)]
+    command += [word for name in names for word in ("--function", name)] + ["--gpu"] * gpu
+    with log.open("w") as errors, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True) as child:
+        try:
+            assert child.stdout is not None
+            url = child.stdout.readline().strip()
+            if not url:
+                raise PcbAoiError("the platform did not start", detail=log.read_text("utf-8").strip())
+            yield url
+        finally:
+            child.terminate()
+
+
+def annotate(boards: list[Board], dashboard: Dashboard) -> None:
+    """Post every board to its function, and fill in what came back."""
+    listed = dashboard.functions()
+    for number, board in enumerate(boards, 1):
+        print(f"[{number}/{len(boards)}] {board.labelmap.name.zh} {board.path.name} ... ", end="", flush=True)
+        try:
+            if board.labelmap.id not in listed:
+                raise CallFailed(f"{board.labelmap.id} is not in CVAT's model list; serve.log says why")
+            reply = dashboard.annotate(board.labelmap.id, board.path.read_bytes())
+            board.seconds = reply.seconds
+            board.detections = [_detection(board.labelmap, shape) for shape in reply.shapes]
+            match(board.planted, board.detections)
+        except CallFailed as error:
+            board.error = str(error)
+            print(f"失败 / failed: {error}", flush=True)
+            continue
+        found = len(board.planted) - board.missed
+        print(f"{found}/{len(board.planted)}, {board.seconds * 1000:.0f} ms", flush=True)
+
+
+def _detection(labelmap: Labelmap, shape: dict[str, object]) -> Detection:
+    slugs = {text: label.slug for label in labelmap.labels for text in (label.name.zh, label.name.en)}
+    points = shape["points"]
+    assert isinstance(points, list)
+    name = str(shape["label"])
+    return Detection(slugs.get(name, name), [float(v) for v in points], float(str(shape.get("confidence", 1))))
+
+
+def match(planted: list[Planted], detections: list[Detection]) -> None:
+    """Pair detections, best first, each with the free planted defect of its label that it overlaps most."""
+    if not planted or not detections:
+        return
+    a = np.array([defect.box for defect in planted], np.float32)  # (P, 4)
+    b = np.array([detection.box for detection in detections], np.float32)  # (D, 4)
+    iou = boxes.iou(np.repeat(a, len(b), 0), np.tile(b, (len(a), 1))).reshape(len(a), len(b))
+    same = [[p.slug == d.slug for d in detections] for p in planted]
+    iou = np.where(same, iou, 0)
+    for defect, best in zip(planted, iou.max(axis=1), strict=True):
+        defect.iou = float(best)
+    for d in sorted(range(len(detections)), key=lambda d: -detections[d].confidence):
+        p = int(iou[:, d].argmax())
+        if iou[p, d] >= FOUND_IOU:
+            planted[p].found, planted[p].iou, detections[d].planted = True, float(iou[p, d]), p
+            iou[p] = 0
+
+
+def print_table(boards: list[Board]) -> None:
+    """Print one line an image."""
+    rows = [("图像 image", "功能 function", "植入 planted", "找到 found", "漏检 missed", "多报 extra", "ms")]
+    for board in boards:
+        counts = (len(board.planted), len(board.planted) - board.missed, board.missed, board.extra)
+        texts = [str(count) for count in counts] if not board.error else [str(counts[0]), "-", "-", "-"]
+        time = "失败 failed" if board.error else f"{board.seconds * 1000:.0f}"
+        rows.append((board.path.name, board.labelmap.name.zh, texts[0], texts[1], texts[2], texts[3], time))
+    widths = [max(_width(row[column]) for row in rows) for column in range(len(rows[0]))]
+    print()
+    for row in rows:
+        print("  ".join(text + " " * (width - _width(text)) for text, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _width(text: str) -> int:
+    """Columns in a terminal: Chinese characters take two."""
+    return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)
