@@ -23,10 +23,10 @@ class Etch:
     def sample(rng: np.random.Generator, ragged: float = 1.0) -> Etch:
         """Draw an etch; `ragged` scales how rough edges are (galvanic copper is rougher)."""
         return Etch(
-            rounding=float(rng.uniform(0.7, 1.5)),
-            ragged=float(rng.uniform(0.05, 0.4)) * ragged,
-            ragged_px=float(rng.uniform(0.8, 3.0)),
-            drift=float(rng.uniform(0.1, 0.5)),
+            rounding=float(rng.uniform(0.8, 1.4)),
+            ragged=float(rng.uniform(0.03, 0.25)) * ragged,
+            ragged_px=float(rng.uniform(0.8, 2.2)),
+            drift=float(rng.uniform(0.05, 0.25)),
             bias=float(rng.normal(0, 0.35)),
         )
 
@@ -43,5 +43,7 @@ def etch(mask: Mask, process: Etch, seed: int) -> Field:
     shift = process.ragged * smooth(mask.shape, process.ragged_px, rng)
     shift += process.drift * smooth(mask.shape, 20.0, rng)
     shift += np.float32(process.bias)
-    field -= climb * np.clip(shift, -1.2, 1.2)
+    # No shift may be so large that the noise shows inside copper or on open laminate.
+    largest = min(1.2, 0.5 / float(climb) - 0.5)
+    field -= climb * np.clip(shift, -largest, largest)
     return np.asarray(np.clip((field - np.float32(0.5)) / climb + np.float32(0.5), 0, 1), np.float32)

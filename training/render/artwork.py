@@ -1,0 +1,248 @@
+"""Procedural copper artwork: signal layers, planes, hatching, meanders, cut from sheets or joined into boards."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from training.render.drawing import disc, line, polygon, rectangle
+from training.render.noise import Mask, Points
+from training.render.routing import Sheet, bus, parts, route
+
+_BLOCK = 1100  # pixels: larger boards are made of several sheets
+
+
+@dataclass(frozen=True, slots=True)
+class Artwork:
+    """Copper as designed."""
+
+    copper: Mask  # uint8 (H, W), 1 is copper; holes are not drilled yet
+    vias: NDArray[np.float32]  # (N, 4): x, y, pad radius, hole radius in pixels
+    pads: NDArray[np.float32]  # (M, 4): x, y, width, height of rectangular pads in pixels
+
+
+def draw_artwork(size: tuple[int, int], um_per_px: float, rng: np.random.Generator, planes: bool = True) -> Artwork:
+    """Random artwork of (height, width) pixels. `planes` allows plane and hatched layers (inner layers have them)."""
+    height, width = size
+    if height <= _BLOCK and width <= _BLOCK:
+        # Cut from a larger sheet, so that lines leave the picture as they do in a photograph.
+        spare = 160
+        sheet = _sheet((height + spare, width + spare), um_per_px, rng, planes)
+        y, x = (int(v) for v in rng.integers(0, spare, 2))
+        return _finish(sheet, (x, y), size)
+    canvas = np.zeros(size, np.uint8)
+    vias, pads = [], []
+    for x0, y0, x1, y1 in _blocks(0, 0, width, height, rng):
+        sheet = _sheet((y1 - y0, x1 - x0), um_per_px, rng, planes)
+        edge = int(np.ceil(sheet.space))
+        sheet.canvas[:edge] = sheet.canvas[-edge:] = 0
+        sheet.canvas[:, :edge] = sheet.canvas[:, -edge:] = 0
+        canvas[y0:y1, x0:x1] = sheet.canvas
+        vias += [(x + x0, y + y0, pad, hole) for x, y, pad, hole in sheet.vias]
+        pads += [(x + x0, y + y0, w, h) for x, y, w, h in sheet.pads]
+    return _finish(Sheet(canvas, 1, 1, vias, [], pads), (0, 0), size)
+
+
+def _finish(sheet: Sheet, corner: tuple[int, int], size: tuple[int, int]) -> Artwork:
+    x, y = corner
+    height, width = size
+    copper = (sheet.canvas[y : y + height, x : x + width] > 127).astype(np.uint8)
+    shift = np.array([x, y, 0, 0], np.float32)
+    vias = np.array(sheet.vias, np.float32).reshape(-1, 4) - shift
+    pads = np.array(sheet.pads, np.float32).reshape(-1, 4) - shift
+    return Artwork(copper, vias, pads)
+
+
+def _blocks(x0: int, y0: int, x1: int, y1: int, rng: np.random.Generator) -> list[tuple[int, int, int, int]]:
+    """Cut a rectangle into pieces of at most _BLOCK a side."""
+    width, height = x1 - x0, y1 - y0
+    if width <= _BLOCK and height <= _BLOCK:
+        return [(x0, y0, x1, y1)]
+    if width >= height:
+        cut = x0 + int(width * rng.uniform(0.35, 0.65))
+        return _blocks(x0, y0, cut, y1, rng) + _blocks(cut, y0, x1, y1, rng)
+    cut = y0 + int(height * rng.uniform(0.35, 0.65))
+    return _blocks(x0, y0, x1, cut, rng) + _blocks(x0, cut, x1, y1, rng)
+
+
+def _sheet(size: tuple[int, int], um_per_px: float, rng: np.random.Generator, planes: bool) -> Sheet:
+    """One sheet of one style."""
+    # Lines of 75 to 300 um are 5 to 16 px in the pictures of inspection machines; a few boards are coarse.
+    width = float(np.exp(rng.uniform(np.log(5), np.log(14))))
+    if rng.random() < 0.2:
+        width = float(rng.uniform(14, 36))
+    width = max(width, 50 / um_per_px)
+    sheet = Sheet(np.zeros(size, np.uint8), width, max(width * float(rng.uniform(0.75, 1.6)), 4.0))
+    style = rng.random()
+    if planes and style < 0.14:
+        _plane(sheet, rng)
+    elif planes and style < 0.20:
+        _hatch(sheet, rng)
+    elif planes and style < 0.26:
+        _meander(sheet, rng)
+    else:
+        for _ in range(int(rng.integers(0, 4))):
+            bus(sheet, rng)
+        parts(sheet, rng, float(rng.uniform(0.3, 2.0)))
+        route(sheet, rng, float(rng.choice((0.15, 0.5, 1.2))))
+        _decoys(sheet, rng)
+        if rng.random() < 0.35:
+            _pour(sheet, rng)
+    if rng.random() < 0.6:
+        _drill(sheet, rng)
+    return sheet
+
+
+def _pour(sheet: Sheet, rng: np.random.Generator) -> None:
+    """Fill what is left with copper at a clearance, without slivers; some pads get thermal spokes."""
+    clearance = sheet.space * float(rng.uniform(1.0, 2.2))
+    empty = np.asarray(cv2.distanceTransform(255 - sheet.canvas, cv2.DIST_L2, 5), np.float32)
+    room = (empty > clearance).astype(np.uint8) * 255
+    reach = 2 * int(sheet.line * 0.6) + 1
+    kernel = np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach)), np.uint8)
+    room = np.asarray(cv2.morphologyEx(room, cv2.MORPH_OPEN, kernel), np.uint8)
+    for x, y, radius, _ in sheet.vias:
+        if rng.random() < 0.15:
+            _spokes(room, x, y, radius + clearance + 2, sheet.line * 0.8, rng)
+    np.maximum(sheet.canvas, room, out=sheet.canvas)
+
+
+def _spokes(canvas: Mask, x: float, y: float, reach: float, width: float, rng: np.random.Generator) -> None:
+    """Four spokes of a thermal relief."""
+    turn = float(rng.choice((0, np.pi / 4)))
+    for quarter in range(4):
+        angle = turn + quarter * np.pi / 2
+        tip = (x + reach * np.cos(angle), y + reach * np.sin(angle))
+        line(canvas, np.array([(x, y), tip]), width)
+
+
+def _plane(sheet: Sheet, rng: np.random.Generator) -> None:
+    """Full copper with anti-pads, thermal reliefs, slots, splits and openings."""
+    height, width = sheet.canvas.shape
+    sheet.canvas[:] = 255
+    unit = sheet.line + sheet.space
+    for _ in range(int(rng.integers(0, 4))):  # splits between supplies
+        path = _zigzag(width, height, rng)
+        line(sheet.canvas, path, float(rng.uniform(0.8, 2.5)) * sheet.space, 0)
+    for _ in range(int(rng.integers(0, 3))):
+        w, h = float(rng.uniform(3, 16)) * unit, float(rng.uniform(1, 10)) * unit
+        x, y = float(rng.uniform(0, width)), float(rng.uniform(0, height))
+        rectangle(sheet.canvas, x, y, w, h, float(rng.choice((0, h / 2, unit / 2))), 0)
+    count = int(rng.uniform(0.2, 1.0) * width * height / (6 * unit) ** 2)
+    grid = float(rng.uniform(1.8, 4)) * unit
+    for _ in range(count):
+        columns, rows = (1, 1) if rng.random() < 0.6 else (int(rng.integers(2, 8)), int(rng.integers(1, 6)))
+        x, y = float(rng.uniform(0, width)), float(rng.uniform(0, height))
+        for column in range(columns):
+            for row in range(rows):
+                _antipad(sheet, x + column * grid, y + row * grid, unit, rng)
+
+
+def _antipad(sheet: Sheet, x: float, y: float, unit: float, rng: np.random.Generator) -> None:
+    """Clearance round a hole that passes a plane; with a pad and spokes where it belongs to the plane."""
+    radius = unit * 0.45
+    outer = radius + sheet.space * 0.9
+    reach = int(outer + 3)
+    x0, y0 = int(x), int(y)
+    around = sheet.canvas[max(y0 - reach, 0) : y0 + reach, max(x0 - reach, 0) : x0 + reach]
+    if around.size == 0 or not around.all():  # never cut one clearance into another
+        return
+    disc(sheet.canvas, x, y, outer, 0)
+    kind = rng.random()
+    if kind < 0.55:
+        disc(sheet.canvas, x, y, radius)
+        sheet.vias.append((x, y, radius, radius * 0.5))
+    if kind < 0.2:
+        _spokes(sheet.canvas, x, y, outer + 2, sheet.line * 0.7, rng)
+
+
+def _zigzag(width: int, height: int, rng: np.random.Generator) -> Points:
+    """Path across the sheet in horizontal, vertical and 45-degree legs."""
+    point = np.array([float(rng.uniform(0, width)), -10.0])
+    points = [point.copy()]
+    while point[1] < height + 10 and len(points) < 40:
+        leg = float(rng.uniform(0.08, 0.3)) * height
+        step = np.array([(0, 1), (1, 1), (-1, 1), (1, 0), (-1, 0)][int(rng.integers(5))], np.float64)
+        point = point + step * leg
+        points.append(point.copy())
+    return np.array(points)
+
+
+def _hatch(sheet: Sheet, rng: np.random.Generator) -> None:
+    """Cross-hatched copper with islands of pads."""
+    height, width = sheet.canvas.shape
+    pitch = sheet.line + sheet.space * float(rng.uniform(1.5, 4))
+    diagonal = bool(rng.random() < 0.6)
+    extent = width + height
+    for start in np.arange(-extent, extent, pitch * (np.sqrt(2) if diagonal else 1)):
+        if diagonal:
+            line(sheet.canvas, np.array([(start, 0), (start + height, height)]), sheet.line)
+            line(sheet.canvas, np.array([(start, height), (start + height, 0)]), sheet.line)
+        else:
+            line(sheet.canvas, np.array([(start, 0), (start, height)]), sheet.line)
+            line(sheet.canvas, np.array([(0, start), (width, start)]), sheet.line)
+    for _ in range(int(rng.integers(2, 14))):
+        x, y = float(rng.uniform(0, width)), float(rng.uniform(0, height))
+        radius = sheet.line * float(rng.uniform(1.2, 3))
+        disc(sheet.canvas, x, y, radius + sheet.line + sheet.space)
+        disc(sheet.canvas, x, y, radius + sheet.space, 0)
+        sheet.via(x, y, radius, radius * 0.5)
+
+
+def _meander(sheet: Sheet, rng: np.random.Generator) -> None:
+    """Delay lines or resistive tracks: square or trapezoid waves, as copper or as slots in copper."""
+    height, width = sheet.canvas.shape
+    slots = bool(rng.random() < 0.5)
+    if slots:
+        sheet.canvas[:] = 255
+    pitch = (sheet.line + sheet.space) * float(rng.uniform(1.0, 1.6))
+    y = pitch
+    while y < height - pitch:
+        swing = pitch * float(rng.integers(1, 8))
+        leg = pitch * float(rng.uniform(1.0, 3.0))
+        slope = float(rng.choice((0.0, pitch / 2)))
+        x, points = -leg, []
+        while x < width + leg:
+            points += [(x, y), (x + leg, y), (x + leg + slope, y + swing), (x + 2 * leg + slope, y + swing)]
+            x += 2 * leg + 2 * slope
+        line(sheet.canvas, np.array(points), sheet.space if slots else sheet.line, 0 if slots else 255)
+        y += swing + pitch * float(rng.uniform(1.0, 3.0))
+        if rng.random() < 0.3:
+            line(
+                sheet.canvas, np.array([(0, y), (width, y)]), sheet.space if slots else sheet.line, 0 if slots else 255
+            )
+            y += pitch * float(rng.uniform(1.0, 2.0))
+
+
+def _decoys(sheet: Sheet, rng: np.random.Generator) -> None:
+    """Designed features that look like defects and are none: lone dots, small pads, bridges, necks, stubs."""
+    height, width = sheet.canvas.shape
+    for _ in range(rng.poisson(5)):
+        x, y = float(rng.uniform(0, width)), float(rng.uniform(0, height))
+        radius = sheet.line * float(rng.uniform(0.5, 1.4))
+        if sheet.free(x - radius, y - radius, x + radius, y + radius):
+            if rng.random() < 0.6:
+                disc(sheet.canvas, x, y, radius)
+            else:
+                rectangle(sheet.canvas, x, y, 2 * radius, 2 * radius * float(rng.uniform(0.6, 1.6)))
+    for x, y, w, h in sheet.pads:
+        if rng.random() < 0.04:  # neighbours joined by design: a straight neck of line width
+            step = (w + sheet.space * 2, 0.0) if h >= w else (0.0, h + sheet.space * 2)
+            line(sheet.canvas, np.array([(x, y), (x + step[0], y + step[1])]), sheet.line)
+    if rng.random() < 0.3:  # a fiducial or a large land
+        x, y = float(rng.uniform(0, width)), float(rng.uniform(0, height))
+        radius = sheet.line * float(rng.uniform(3, 8))
+        if sheet.free(x - radius, y - radius, x + radius, y + radius):
+            shape = np.linspace(0, 2 * np.pi, int(rng.choice((4, 6, 8, 60))), endpoint=False) + np.pi / 4
+            polygon(sheet.canvas, np.stack([x + radius * np.cos(shape), y + radius * np.sin(shape)], axis=1))
+
+
+def _drill(sheet: Sheet, rng: np.random.Generator) -> None:
+    """Open the middle of pads, as film for drilled or etched centres shows; small vias may stay closed."""
+    smallest = float(rng.choice((0.0, sheet.line * 1.1)))
+    for x, y, radius, hole in sheet.vias:
+        if radius > smallest and hole > 1.5:
+            disc(sheet.canvas, x, y, hole, 0)

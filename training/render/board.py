@@ -1,0 +1,89 @@
+"""The entry: one function's board, defects planted, drawn as its camera sees it, with exact boxes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.render import inner_layer
+from training.render.artwork import Artwork, draw_artwork
+from training.render.look import Look
+from training.render.noise import Image
+from training.render.scene import Scene, Truth
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """A picture and what was planted in it."""
+
+    image: Image  # uint8 (H, W, 3) RGB
+    boxes: NDArray[np.float32]  # (N, 4) x1, y1, x2, y2 in pixels, clipped to the picture
+    labels: list[str]  # N slugs
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """What distinguishes one function: its labels, and how its scene is made."""
+
+    labels: tuple[str, ...]
+    um_per_px: float  # native pitch
+    planes: bool  # whether its artwork has plane and hatched layers
+    render: Callable[[Scene], tuple[Image, Truth]]
+
+
+PROCESSES: Mapping[str, Process] = {
+    "inner-layer": Process(inner_layer.LABELS, 20.8, True, inner_layer.render),
+}
+
+
+def render_board(
+    function: str,
+    size: tuple[int, int],
+    um_per_px: float | None,
+    look: Look,
+    rng: np.random.Generator,
+    defects: Mapping[str, int] | float = 0.0,
+    clean_share: float = 0.0,
+    artwork: Artwork | None = None,
+) -> Board:
+    """Draw a board of (height, width) pixels.
+
+    function: a folder name under functions/. um_per_px: pixel pitch, None for the function's native one.
+    defects: how many of each label to plant, or the mean number of defects per megapixel over all labels.
+    clean_share: probability of planting nothing at all. artwork: what to draw; procedural when None.
+    Defects that find no place are left out: believe the boxes, not the plan.
+    Raises ValueError for unknown functions and labels.
+    """
+    if function not in PROCESSES:
+        raise ValueError(f"unknown function {function!r}, expected one of {sorted(PROCESSES)}")
+    process = PROCESSES[function]
+    pitch = um_per_px or process.um_per_px
+    # One stream per purpose: a board and its defect-free twin share artwork, etch, texture and noise.
+    plan_rng, art_rng, scene_rng = rng.spawn(3)
+    wanted = _plan(process.labels, size, defects, plan_rng)
+    if plan_rng.random() < clean_share:
+        wanted = []
+    if artwork is None:
+        artwork = draw_artwork(size, pitch, art_rng, process.planes)
+    image, truth = process.render(Scene(artwork, pitch, look, wanted, scene_rng))
+    boxes, labels = truth.clipped(size)
+    return Board(image, boxes, labels)
+
+
+def _plan(
+    labels: tuple[str, ...], size: tuple[int, int], defects: Mapping[str, int] | float, rng: np.random.Generator
+) -> list[str]:
+    """List of labels to plant, shuffled."""
+    if isinstance(defects, Mapping):
+        for label in defects:
+            if label not in labels:
+                raise ValueError(f"unknown label {label!r}, expected one of {labels}")
+        wanted = [label for label, count in defects.items() for _ in range(count)]
+    else:
+        count = int(rng.poisson(defects * size[0] * size[1] / 1e6))
+        wanted = [labels[int(index)] for index in rng.integers(0, len(labels), count)]
+    rng.shuffle(wanted)
+    return wanted

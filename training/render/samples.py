@@ -1,0 +1,86 @@
+"""The committed sample boards: which ones there are, and writing them with their truth."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from PIL import Image as PillowImage
+
+from training.render.board import PROCESSES, Board, render_board
+from training.render.look import Look
+from training.render.noise import Image
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """One sample picture. Two-level pictures are best as PNG, grainy ones as JPEG."""
+
+    function: str
+    file: str
+    size: tuple[int, int]  # height, width
+    kind: str
+    seed: int
+    um_per_px: float
+    defects: Mapping[str, int] = field(default_factory=dict)
+
+
+_ETCH = {"open": 2, "short": 2, "nick": 2, "pinhole": 2, "spur": 2, "residual_copper": 2}
+_ETCH_MANY = {"open": 5, "short": 5, "nick": 5, "pinhole": 5, "spur": 5, "residual_copper": 5}
+_INNER = {**_ETCH, "scratch": 2, "foreign_object": 2}
+
+RECIPES = (
+    Recipe("inner-layer", "bus.png", (640, 640), "binary", 11, 20.8, _ETCH),
+    Recipe("inner-layer", "panel.png", (1200, 1600), "binary", 12, 20.8, _ETCH_MANY),
+    Recipe("inner-layer", "grey.jpg", (640, 640), "grey", 13, 20.8, _INNER),
+    Recipe("inner-layer", "colour.jpg", (768, 1024), "colour", 14, 20.8, _INNER),
+    Recipe("inner-layer", "clean.png", (640, 640), "binary", 15, 20.8),
+)
+
+
+def draw(recipe: Recipe) -> Board:
+    """Render one sample; the seed decides everything."""
+    rng = np.random.default_rng(recipe.seed)
+    look = Look.sample(rng, recipe.kind)
+    return render_board(recipe.function, recipe.size, recipe.um_per_px, look, rng, recipe.defects)
+
+
+def write_samples(folder: Path, functions: tuple[str, ...] = tuple(PROCESSES)) -> list[Path]:
+    """Write every sample of the functions under folder/<function>/ with its truth.json; returns the pictures."""
+    written = []
+    for function in functions:
+        truth = []
+        for recipe in RECIPES:
+            if recipe.function != function:
+                continue
+            board = draw(recipe)
+            path = folder / function / recipe.file
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _save(path, board.image)
+            written.append(path)
+            truth.append({"file": recipe.file, "um_per_px": recipe.um_per_px, "defects": _defects(board)})
+        if truth:
+            text = json.dumps({"images": truth}, indent=1)
+            (folder / function / "truth.json").write_text(text + "\n", encoding="utf-8")
+    return written
+
+
+def _defects(board: Board) -> list[dict[str, object]]:
+    return [
+        {"label": label, "box": [round(float(value), 1) for value in box]}
+        for label, box in zip(board.labels, board.boxes, strict=True)
+    ]
+
+
+def _save(path: Path, image: Image) -> None:
+    """PNG: as few bits as the picture needs. JPEG: the picture was compressed by its look already, so gently."""
+    picture = PillowImage.fromarray(image)
+    if bool((image[:, :, 0] == image[:, :, 2]).all()):
+        picture = picture.convert("L")
+    if path.suffix == ".png":
+        picture.save(path, optimize=True)
+    else:
+        picture.save(path, quality=88)

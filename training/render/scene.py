@@ -1,0 +1,116 @@
+"""What every process gets, what it gives back, and the step they share: planting in the mask and etching."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.render.artwork import Artwork
+from training.render.defects import does_what_it_says, plant
+from training.render.etch import Etch, etch
+from training.render.look import Look
+from training.render.noise import Field, Image, Mask
+from training.render.surface import Box
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """One board to draw."""
+
+    artwork: Artwork
+    um_per_px: float
+    look: Look
+    wanted: Sequence[str]  # slugs to plant
+    rng: np.random.Generator
+
+
+@dataclass(slots=True)
+class Truth:
+    """Boxes and labels, growing while a board is drawn."""
+
+    boxes: list[Box] = field(default_factory=list)
+    labels: list[str] = field(default_factory=list)
+
+    def add(self, label: str, box: Box | None) -> bool:
+        """Record a defect; None, the box of an invisible one, is not recorded. Returns whether it was."""
+        if box is None:
+            return False
+        self.boxes.append(box)
+        self.labels.append(label)
+        return True
+
+    def hits(self, x: float, y: float, reach: float) -> bool:
+        """Whether a square of 2 x `reach` pixels round (x, y) overlaps a recorded box."""
+        return any(
+            box[0] < x + reach and box[2] > x - reach and box[1] < y + reach and box[3] > y - reach
+            for box in self.boxes
+        )
+
+    def clipped(self, size: tuple[int, int]) -> tuple[NDArray[np.float32], list[str]]:
+        """Boxes cut to the picture, float32 (N, 4), and their labels."""
+        height, width = size
+        boxes = np.array(self.boxes, np.float32).reshape(-1, 4)
+        boxes = np.clip(boxes, 0, np.array([width, height, width, height], np.float32))
+        return boxes, list(self.labels)
+
+
+def etched(
+    mask: Mask, labels: Sequence[str], process: Etch, um_per_px: float, margin: int, rng: np.random.Generator
+) -> tuple[Field, Truth]:
+    """Plant `labels` in the mask, etch it, and measure boxes where the coverage differs from the clean twin's.
+
+    Returns coverage float32 (H, W) and the truth. What the etch wiped out, or turned into something that does
+    not deserve its label, is undone and not recorded.
+    """
+    seed = int(rng.integers(2**31))
+    truth = Truth()
+    clean = etch(mask, process, seed)
+    if not labels:
+        return clean, truth
+    changed, plants = plant(mask, labels, um_per_px, rng)
+    coverage = etch(changed, process, seed)
+    for item in plants:
+        x1, y1, x2, y2 = item.window
+        window = (slice(y1, y2), slice(x1, x2))
+        box = difference_box(clean[window], coverage[window], margin)
+        before, after = (np.asarray(part[window] > 0.5, np.uint8) for part in (clean, coverage))
+        decided = item.label not in {"open", "short"} or does_what_it_says(item.label, before, after)
+        if box is None or not decided:
+            coverage[window] = clean[window]
+            continue
+        truth.add(item.label, (x1 + box[0], y1 + box[1], x1 + box[2], y1 + box[3]))
+    return coverage, truth
+
+
+def difference_box(before: Field, after: Field, margin: int, level: float = 0.4, least: int = 6) -> Box | None:
+    """Box of the pixels whose coverage changed by more than `level`, plus `margin`; None for fewer than `least`."""
+    changed = np.abs(after - before) > level
+    if int(changed.sum()) < least:
+        return None
+    rows, columns = np.flatnonzero(changed.any(axis=1)), np.flatnonzero(changed.any(axis=0))
+    return (
+        float(columns[0] - margin),
+        float(rows[0] - margin),
+        float(columns[-1] + 1 + margin),
+        float(rows[-1] + 1 + margin),
+    )
+
+
+def scatter(
+    image: Image,
+    truth: Truth,
+    label: str,
+    place: Callable[[tuple[float, float]], Box | None],
+    rng: np.random.Generator,
+    reach: float = 30.0,
+    tries: int = 12,
+) -> None:
+    """Try random places (x, y) clear of recorded defects until `place` draws something visible."""
+    height, width = image.shape[:2]
+    for _ in range(tries):
+        x, y = float(rng.uniform(0.02, 0.98) * width), float(rng.uniform(0.02, 0.98) * height)
+        if not truth.hits(x, y, reach) and truth.add(label, place((x, y))):
+            return
