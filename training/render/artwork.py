@@ -72,7 +72,7 @@ def _sheet(size: tuple[int, int], um_per_px: float, rng: np.random.Generator, pl
     """One sheet of one style."""
     # Lines of 75 to 300 um are 5 to 16 px in the pictures of inspection machines; a few boards are coarse.
     width = float(np.exp(rng.uniform(np.log(5), np.log(14))))
-    if rng.random() < 0.2:
+    if rng.random() < 0.35:
         width = float(rng.uniform(14, 36))
     width = max(width, 50 / um_per_px)
     sheet = Sheet(np.zeros(size, np.uint8), width, max(width * float(rng.uniform(0.75, 1.6)), 4.0))
@@ -105,9 +105,21 @@ def _pour(sheet: Sheet, rng: np.random.Generator) -> None:
     kernel = np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach)), np.uint8)
     room = np.asarray(cv2.morphologyEx(room, cv2.MORPH_OPEN, kernel), np.uint8)
     for x, y, radius, _ in sheet.vias:
-        if rng.random() < 0.15:
+        if rng.random() < 0.15 and _lonely(sheet.canvas, x, y, radius, radius + clearance + 2):
             _spokes(room, x, y, radius + clearance + 2, sheet.line * 0.8, rng)
     np.maximum(sheet.canvas, room, out=sheet.canvas)
+
+
+def _lonely(canvas: Mask, x: float, y: float, radius: float, reach: float) -> bool:
+    """Whether a ring round a pad holds little copper: spokes there touch the pour and no other net."""
+    angle = np.linspace(0, 2 * np.pi, 48, endpoint=False)
+    height, width = canvas.shape
+    hit = 0
+    for distance in np.linspace(radius + 2, reach, 4):
+        column = np.clip(np.rint(x + distance * np.cos(angle)), 0, width - 1).astype(np.int64)
+        row = np.clip(np.rint(y + distance * np.sin(angle)), 0, height - 1).astype(np.int64)
+        hit = max(hit, int((canvas[row, column] > 0).sum()))
+    return hit == 0
 
 
 def _spokes(canvas: Mask, x: float, y: float, reach: float, width: float, rng: np.random.Generator) -> None:

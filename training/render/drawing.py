@@ -45,7 +45,7 @@ def rectangle(
             value,
         )
         return
-    turn = np.linspace(0, np.pi / 2, 6)
+    turn = np.linspace(0, np.pi / 2, max(6, int(corner / 3)))
     points = []
     for quarter, (sx, sy) in enumerate(((1, 1), (-1, 1), (-1, -1), (1, -1))):
         angle = turn + quarter * np.pi / 2

@@ -79,7 +79,7 @@ class Look:
             psf_px=span(rng, 0.6, 1.5) if kind != "binary" else float(rng.uniform(0.6, 0.9)),
             banding=span(rng, 0.0, 0.02),
             noise=span(rng, 0.5, 3.5),
-            jagged=span(rng, 0.03, 0.16),
+            jagged=span(rng, 0.02, 0.12),
             jpeg=int(rng.integers(75, 96)) if rng.random() < 0.8 else 0,
         )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +36,7 @@ RECIPES = (
     Recipe("inner-layer", "bus.png", (640, 640), "binary", 11, 20.8, _ETCH),
     Recipe("inner-layer", "panel.png", (1200, 1600), "binary", 12, 20.8, _ETCH_MANY),
     Recipe("inner-layer", "grey.jpg", (640, 640), "grey", 13, 20.8, _INNER),
-    Recipe("inner-layer", "colour.jpg", (768, 1024), "colour", 14, 20.8, _INNER),
+    Recipe("inner-layer", "colour.jpg", (768, 1024), "colour", 22, 20.8, _INNER),
     Recipe("inner-layer", "clean.png", (640, 640), "binary", 15, 20.8),
 )
 
@@ -45,6 +45,8 @@ def draw(recipe: Recipe) -> Board:
     """Render one sample; the seed decides everything."""
     rng = np.random.default_rng(recipe.seed)
     look = Look.sample(rng, recipe.kind)
+    if recipe.file.endswith(".png"):  # JPEG rings would double the size of a two-level PNG many times over
+        look = replace(look, jpeg=0)
     return render_board(recipe.function, recipe.size, recipe.um_per_px, look, rng, recipe.defects)
 
 

@@ -190,11 +190,11 @@ def _commit(
     patch: Image, before: NDArray[np.float32], after: NDArray[np.float32], corner: IntPoint, margin: int
 ) -> Box | None:
     """Write the changed pixels and box the visible ones; too few visible: leave the picture as it was."""
-    after = np.clip(after, 0, 255)
-    changed = np.abs(after - before).max(axis=2) > VISIBLE
+    pixels = np.clip(after, 0, 255).astype(np.uint8)
+    changed = np.abs(pixels - before).max(axis=2) > VISIBLE
     if int(changed.sum()) < 8:
         return None
-    patch[:] = after.astype(np.uint8)
+    patch[:] = pixels
     rows, columns = np.flatnonzero(changed.any(axis=1)), np.flatnonzero(changed.any(axis=0))
     x, y = int(corner[0]), int(corner[1])
     return (

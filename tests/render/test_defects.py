@@ -1,0 +1,170 @@
+"""Etching defects do to the copper what their names say, on a layout simple enough to count by hand."""
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from training.render.defects import ETCH_LABELS, does_what_it_says, plant
+from training.render.etch import Etch, etch
+from training.render.noise import Mask
+from training.render.scene import difference_box, etched
+
+
+def bars() -> Mask:
+    """Eight horizontal conductors of 12 px, 14 px apart: eight nets."""
+    mask = np.zeros((240, 240), np.uint8)
+    for row in range(8):
+        mask[14 + 27 * row : 26 + 27 * row] = 1
+    return mask
+
+
+def count(mask: NDArray[np.uint8]) -> int:
+    return int(cv2.connectedComponents(mask, connectivity=8)[0]) - 1
+
+
+def planted(label: str, seed: int) -> Mask:
+    changed, plants = plant(bars(), [label], 20.8, np.random.default_rng(seed))
+    assert [item.label for item in plants] == [label]
+    assert count(bars()) == 8
+    return changed
+
+
+SEEDS = range(12)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_open_cuts_one_conductor_in_two(seed: int) -> None:
+    changed = planted("open", seed)
+    cut = [row for row in range(8) if count(changed[14 + 27 * row : 26 + 27 * row]) > 1]
+    assert len(cut) == 1
+    row = changed[14 + 27 * cut[0] : 26 + 27 * cut[0]]
+    _, nets = cv2.connectedComponents(row, connectivity=8)
+    left, right = set(nets[:, 0]) - {0}, set(nets[:, -1]) - {0}
+    assert left
+    assert right
+    assert not left & right
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_short_joins_two_conductors(seed: int) -> None:
+    assert count(planted("short", seed)) == 7
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_nick_bites_an_edge_and_leaves_the_line_joined(seed: int) -> None:
+    changed = planted("nick", seed)
+    gone = (bars() == 1) & (changed == 0)
+    assert gone.sum() >= 4
+    assert (changed <= bars()).all()
+    assert count(changed) == 8
+    # Every hole of a nick opens to the laminate outside: a hole that does not would be a pinhole.
+    grown = cv2.dilate(gone.astype(np.uint8), np.ones((3, 3), np.uint8))
+    assert ((grown == 1) & (bars() == 0)).any()
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_pinhole_touches_no_edge(seed: int) -> None:
+    changed = planted("pinhole", seed)
+    gone = ((bars() == 1) & (changed == 0)).astype(np.uint8)
+    assert gone.sum() >= 4
+    assert not ((cv2.dilate(gone, np.ones((3, 3), np.uint8)) == 1) & (bars() == 0)).any()
+    assert count(changed) == 8
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_spur_grows_from_an_edge_and_reaches_nobody(seed: int) -> None:
+    changed = planted("spur", seed)
+    assert ((bars() == 0) & (changed == 1)).sum() >= 4
+    assert (changed >= bars()).all()
+    assert count(changed) == 8
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_residual_copper_is_isolated(seed: int) -> None:
+    changed = planted("residual_copper", seed)
+    added = ((bars() == 0) & (changed == 1)).astype(np.uint8)
+    assert added.sum() >= 4
+    assert not ((cv2.dilate(added, np.ones((3, 3), np.uint8)) == 1) & (bars() == 1)).any()
+    assert count(changed) >= 9
+
+
+def test_defects_keep_apart() -> None:
+    _, plants = plant(bars(), ETCH_LABELS * 2, 20.8, np.random.default_rng(0))
+    assert len(plants) > 6
+    windows = np.array([item.window for item in plants])
+    for index, (x1, y1, x2, y2) in enumerate(windows):
+        others = np.delete(windows, index, axis=0)
+        overlap = (others[:, 0] < x2) & (others[:, 2] > x1) & (others[:, 1] < y2) & (others[:, 3] > y1)
+        assert not overlap.any()
+
+
+def test_the_input_mask_is_left_alone() -> None:
+    mask = bars()
+    plant(mask, ETCH_LABELS, 20.8, np.random.default_rng(0))
+    assert np.array_equal(mask, bars())
+
+
+@pytest.mark.parametrize("value", [0, 1])
+def test_a_blank_layer_gets_no_impossible_defects(value: int) -> None:
+    mask = np.full((120, 120), value, np.uint8)
+    _, plants = plant(mask, ETCH_LABELS, 20.8, np.random.default_rng(0))
+    assert {item.label for item in plants} == ({"pinhole"} if value else {"residual_copper"})
+
+
+def test_unknown_label_is_named() -> None:
+    with pytest.raises(ValueError, match="mousebite"):
+        plant(bars(), ["mousebite"], 20.8, np.random.default_rng(0))
+
+
+def test_etch_is_the_same_for_twins_and_keeps_interiors_clean() -> None:
+    process = Etch(rounding=0.8, ragged=0.6, drift=0.6, bias=0.4)
+    mask = np.zeros((120, 120), np.uint8)
+    mask[:, 60:] = 1
+    coverage = etch(mask, process, 7)
+    assert np.array_equal(coverage, etch(mask, process, 7))
+    assert coverage[:, 66:].min() == 1.0
+    assert coverage[:, :54].max() == 0.0
+    edge = (coverage > 0.5).argmax(axis=1)
+    assert edge.std() > 0.2  # ragged
+    assert etch(mask, Etch(bias=1.0), 7).sum() < etch(mask, Etch(bias=-1.0), 7).sum()
+
+
+def test_boxes_hold_the_difference_and_the_margin() -> None:
+    labels = list(ETCH_LABELS)
+    seeds = np.random.default_rng(5), np.random.default_rng(5)
+    dirty, truth = etched(bars(), labels, Etch(), 20.8, 10, seeds[0])
+    clean, none = etched(bars(), [], Etch(), 20.8, 10, seeds[1])
+    assert none.labels == []
+    assert len(truth.labels) >= 4
+    changed = np.abs(dirty - clean) > 0.4
+    for x1, y1, x2, y2 in np.array(truth.boxes, int):
+        tight = changed[y1 + 10 : y2 - 10, x1 + 10 : x2 - 10]
+        # The difference touches all four sides of the box less its margin.
+        assert tight[0].any()
+        assert tight[-1].any()
+        assert tight[:, 0].any()
+        assert tight[:, -1].any()
+        changed[y1:y2, x1:x2] = False
+    assert not changed.any()
+
+
+def test_difference_box_ignores_what_nobody_sees() -> None:
+    blank = np.zeros((20, 20), np.float32)
+    faint = blank.copy()
+    faint[5:8, 5:8] = 0.3
+    assert difference_box(blank, faint, 2) is None
+    faint[5:8, 5:8] = 0.9
+    assert difference_box(blank, faint, 2) == (3.0, 3.0, 10.0, 10.0)
+
+
+def test_does_what_it_says_tells_a_nick_from_an_open() -> None:
+    before = np.zeros((20, 20), np.uint8)
+    before[6:14] = 1
+    nick, cut = before.copy(), before.copy()
+    nick[6:10, 8:12] = 0
+    cut[:, 8:12] = 0
+    assert does_what_it_says("nick", before, nick)
+    assert not does_what_it_says("nick", before, cut)
+    assert does_what_it_says("open", before, cut)
+    assert not does_what_it_says("open", before, nick)

@@ -1,0 +1,39 @@
+"""The committed samples are what the renderer draws."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from training.render.samples import RECIPES, draw
+
+SAMPLES = Path(__file__).parents[2] / "samples"
+SMALL_PNG = [recipe for recipe in RECIPES if recipe.file.endswith(".png") and recipe.size[0] <= 640]
+
+
+@pytest.mark.parametrize("recipe", SMALL_PNG, ids=lambda recipe: f"{recipe.function}/{recipe.file}")
+def test_png_samples_have_the_pixels_of_their_seed(recipe) -> None:  # type: ignore[no-untyped-def] # noqa: ANN001
+    with Image.open(SAMPLES / recipe.function / recipe.file) as opened:
+        committed = np.asarray(opened.convert("RGB"))
+    assert np.array_equal(committed, draw(recipe).image)
+
+
+@pytest.mark.parametrize("function", sorted({recipe.function for recipe in RECIPES}))
+def test_truth_names_every_picture_and_its_boxes_fit(function: str) -> None:
+    truth = json.loads((SAMPLES / function / "truth.json").read_text(encoding="utf-8"))
+    expected = {recipe.file for recipe in RECIPES if recipe.function == function}
+    assert {entry["file"] for entry in truth["images"]} == expected
+    for entry in truth["images"]:
+        with Image.open(SAMPLES / function / entry["file"]) as picture:
+            width, height = picture.size
+        for defect in entry["defects"]:
+            x1, y1, x2, y2 = defect["box"]
+            assert 0 <= x1 < x2 <= width
+            assert 0 <= y1 < y2 <= height
+
+
+def test_samples_stay_small() -> None:
+    size = sum(path.stat().st_size for path in SAMPLES.rglob("*") if path.is_file())
+    assert size < 4_000_000

@@ -1,0 +1,99 @@
+"""Pictures of copper: which side is bright, sizes, kinds, speed of nothing but the right order of things."""
+
+import numpy as np
+import pytest
+
+from training.render import surface
+from training.render.look import KINDS, Look
+from training.render.shade import capture, paint, shade
+
+
+def halves() -> np.ndarray:  # type: ignore[type-arg]
+    mask = np.zeros((96, 128), np.uint8)
+    mask[:, 64:] = 1
+    return mask
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("held_out", [False, True])
+def test_copper_is_brighter_in_grey_and_colour_and_black_in_binary(kind: str, held_out: bool) -> None:
+    for seed in range(15):
+        rng = np.random.default_rng(seed)
+        image = shade(halves(), Look.sample(rng, kind, held_out), rng)
+        assert image.shape == (96, 128, 3)
+        assert image.dtype == np.uint8
+        laminate, copper = image[:, 4:58].mean(), image[:, 70:124].mean()
+        if kind == "binary":
+            assert laminate > 245
+            assert copper < 10
+        else:
+            assert copper > 1.3 * laminate
+        if kind != "colour":
+            assert np.ptp(image.astype(int), axis=2).max() == 0
+
+
+def test_coverage_and_mask_are_both_taken() -> None:
+    look = Look("grey", jpeg=0)
+    first = shade(halves(), look, np.random.default_rng(1))
+    second = shade(halves().astype(np.float32), look, np.random.default_rng(1))
+    assert np.array_equal(first, second)
+    with pytest.raises(ValueError, match="shape"):
+        shade(np.zeros((4, 4, 3), np.uint8), look, np.random.default_rng(1))
+
+
+def test_held_out_looks_lie_outside_the_training_ranges() -> None:
+    rng = np.random.default_rng(0)
+    train = [Look.sample(rng, "colour") for _ in range(200)]
+    test = [Look.sample(rng, "colour", held_out=True) for _ in range(200)]
+    for name in ("psf_px", "grain", "grain_px", "noise"):
+        assert max(getattr(look, name) for look in train) <= min(getattr(look, name) for look in test)
+
+
+@pytest.mark.parametrize("kind", ["grey", "colour"])
+@pytest.mark.parametrize("draw", [surface.scratch, surface.foreign_object])
+def test_surface_defects_change_the_picture_inside_their_box_only(draw, kind: str) -> None:  # type: ignore[no-untyped-def] # noqa: ANN001
+    found = 0
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        image = paint(halves(), Look.sample(rng, kind), rng)
+        before = image.copy()
+        box = draw(image, rng, 20.8, 4)
+        changed = np.abs(image.astype(int) - before.astype(int)).max(axis=2) > surface.VISIBLE
+        if box is None:
+            assert np.array_equal(image, before)
+            continue
+        found += 1
+        rows, columns = np.flatnonzero(changed.any(axis=1)), np.flatnonzero(changed.any(axis=0))
+        assert box[0] == pytest.approx(columns[0] - 4)
+        assert box[1] == pytest.approx(rows[0] - 4)
+        assert box[2] == pytest.approx(columns[-1] + 5)
+        assert box[3] == pytest.approx(rows[-1] + 5)
+        if kind == "grey":
+            assert np.ptp(image.astype(int), axis=2).max() <= 1
+    assert found >= 15
+
+
+def test_long_scratch_crosses_the_picture() -> None:
+    rng = np.random.default_rng(3)
+    image = paint(np.ones((400, 400), np.uint8), Look("grey"), rng)
+    box = surface.scratch(image, rng, 20.8, 0, length_um=20_000, start=(200.0, 200.0), angle=0.0)
+    assert box is not None
+    assert box[2] - box[0] > 350
+
+
+def test_harmless_dirt_stays_faint() -> None:
+    rng = np.random.default_rng(4)
+    image = paint(np.ones((400, 400), np.uint8), Look("colour"), rng)
+    before = image.copy()
+    surface.harmless(image, rng)
+    difference = np.abs(image.astype(int) - before.astype(int)).max(axis=2)
+    assert 0 < difference.max() < 80
+    assert (difference > 40).mean() < 0.001
+
+
+def test_jpeg_leaves_traces_and_none_does_not() -> None:
+    painted = paint(halves(), Look("colour"), np.random.default_rng(0))
+    plain = capture(painted, Look("colour", noise=0, banding=0), np.random.default_rng(1))
+    coded = capture(painted, Look("colour", noise=0, banding=0, jpeg=75), np.random.default_rng(1))
+    assert not np.array_equal(plain, coded)
+    assert np.abs(plain.astype(int) - coded.astype(int)).mean() < 6
