@@ -19,7 +19,7 @@ _BLOCK = 1100  # pixels: larger boards are made of several sheets
 class Artwork:
     """Copper as designed."""
 
-    copper: Mask  # uint8 (H, W), 1 is copper; holes are not drilled yet
+    copper: Mask  # uint8 (H, W), 1 is copper; outer layers are not drilled yet
     vias: NDArray[np.float32]  # (N, 4): x, y, pad radius, hole radius in pixels
     pads: NDArray[np.float32]  # (M, 4): x, y, width, height of rectangular pads in pixels
 
@@ -75,7 +75,9 @@ def _sheet(size: tuple[int, int], um_per_px: float, rng: np.random.Generator, pl
     if rng.random() < 0.35:
         width = float(rng.uniform(14, 36))
     width = max(width, 50 / um_per_px)
-    sheet = Sheet(np.zeros(size, np.uint8), width, max(width * float(rng.uniform(0.75, 1.6)), 4.0))
+    # Outer layers carry drilled pads: wider grids leave room for their rings.
+    apart = rng.uniform(0.75, 1.6) if planes else rng.uniform(1.0, 2.4)
+    sheet = Sheet(np.zeros(size, np.uint8), width, max(width * float(apart), 4.0))
     style = rng.random()
     if planes and style < 0.14:
         _plane(sheet, rng)
@@ -91,7 +93,7 @@ def _sheet(size: tuple[int, int], um_per_px: float, rng: np.random.Generator, pl
         _decoys(sheet, rng)
         if rng.random() < 0.35:
             _pour(sheet, rng)
-    if rng.random() < 0.6:
+    if planes and rng.random() < 0.6:
         _drill(sheet, rng)
     return sheet
 

@@ -39,15 +39,24 @@ class Plant:
     window: tuple[int, int, int, int]
 
 
-def plant(mask: Mask, labels: Sequence[str], um_per_px: float, rng: np.random.Generator) -> tuple[Mask, list[Plant]]:
+def plant(
+    mask: Mask,
+    labels: Sequence[str],
+    um_per_px: float,
+    rng: np.random.Generator,
+    keep_out: Mask | None = None,
+) -> tuple[Mask, list[Plant]]:
     """Plant one defect per entry of `labels`; entries that find no place are left out.
 
-    mask: uint8 (H, W), 1 is copper. Returns the changed mask and what was planted.
+    mask: uint8 (H, W), 1 is copper. keep_out: uint8 (H, W), 1 where nothing may be planted.
+    Returns the changed mask and what was planted.
     """
     for label in labels:
         if label not in SIZES_UM:
             raise ValueError(f"unknown etch defect {label!r}, expected one of {ETCH_LABELS}")
     layer = Layer(mask)
+    if keep_out is not None:
+        layer.used |= keep_out
     planted = []
     for label in labels:
         low, high = SIZES_UM[label]

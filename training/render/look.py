@@ -43,6 +43,8 @@ class Look:
     cloud: float = 0.03  # slow brightness drift over the copper
     rim: float = -0.3  # edge slope: negative darkens the border of the copper, positive makes it shine
     rim_px: float = 1.5
+    relief: float = 0.0  # light from one side: slopes facing it shine, the others are dark
+    relief_angle: float = 0.0  # radians
     weave: float = 0.05  # glass cloth seen through the laminate
     weave_px: float = 24.0
     psf_px: float = 0.9
@@ -103,11 +105,11 @@ def _colours(rng: np.random.Generator, grey: bool, held_out: bool) -> tuple[RGB,
     balance = 1 + strength * tint / max(float(np.abs(tint).max()), 1e-6)
     # Percentiles of real tiles: copper 147..228 in red, laminate 37..79.
     copper = copper * balance * rng.uniform(0.72, 1.18)
-    laminate = laminate * balance * rng.uniform(0.55, 1.5)
+    laminate = laminate * balance * rng.uniform(0.55, 1.4)
     if grey:
         copper, laminate = np.repeat(copper.mean(), 3), np.repeat(laminate.mean(), 3)
     copper = np.clip(copper, 60, 245)
-    laminate = np.minimum(np.clip(laminate, 6, 110), copper * 0.55)  # copper stays the brighter of the two
+    laminate = np.minimum(np.clip(laminate, 6, 110), copper * 0.45)  # copper stays the brighter of the two
     return (float(copper[0]), float(copper[1]), float(copper[2])), (
         float(laminate[0]),
         float(laminate[1]),

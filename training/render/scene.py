@@ -13,7 +13,7 @@ from training.render.defects import does_what_it_says, plant
 from training.render.etch import Etch, etch
 from training.render.look import Look
 from training.render.noise import Field, Image, Mask
-from training.render.surface import Box
+from training.render.paintwork import Box
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,13 @@ class Truth:
 
 
 def etched(
-    mask: Mask, labels: Sequence[str], process: Etch, um_per_px: float, margin: int, rng: np.random.Generator
+    mask: Mask,
+    labels: Sequence[str],
+    process: Etch,
+    um_per_px: float,
+    margin: int,
+    rng: np.random.Generator,
+    keep_out: Mask | None = None,
 ) -> tuple[Field, Truth]:
     """Plant `labels` in the mask, etch it, and measure boxes where the coverage differs from the clean twin's.
 
@@ -70,7 +76,7 @@ def etched(
     clean = etch(mask, process, seed)
     if not labels:
         return clean, truth
-    changed, plants = plant(mask, labels, um_per_px, rng)
+    changed, plants = plant(mask, labels, um_per_px, rng, keep_out)
     coverage = etch(changed, process, seed)
     for item in plants:
         x1, y1, x2, y2 = item.window

@@ -76,6 +76,11 @@ def _copper_texture(coverage: Field, look: Look, rng: np.random.Generator) -> Fi
         # 0 deep inside the copper, towards 1 at its border: the etched slope reflects elsewhere.
         slope = 1 - blur(coverage, look.rim_px)
         texture *= 1 + np.float32(2 * look.rim) * slope
+    if look.relief != 0:
+        height = blur(coverage, look.rim_px)
+        facing = np.gradient(height, axis=1) * np.cos(look.relief_angle)
+        facing += np.gradient(height, axis=0) * np.sin(look.relief_angle)
+        texture += np.float32(look.relief * look.rim_px * 2) * facing.astype(np.float32)
     return np.asarray(np.maximum(texture, 0.05), np.float32)
 
 

@@ -8,14 +8,10 @@ A thresholded channel shows no surface: do not use these on `binary` looks.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from training.render.noise import Field, Image, IntPoint, Points, blur, smooth
+from training.render.paintwork import Box, commit, is_grey, patch_of
 from training.render.shapes import canvas_for, curve, fill, outline, stroke
-
-Box = tuple[float, float, float, float]
-
-VISIBLE = 14  # grey levels by which a pixel must change to count as part of a defect
 
 
 def scratch(
@@ -68,7 +64,7 @@ def _bright_place(image: Image, rng: np.random.Generator) -> tuple[float, float]
 
 def _groove(image: Image, depth: Field, corner: IntPoint, margin: int, rng: np.random.Generator) -> Box | None:
     """Brighten or darken a groove of the given depth (0 to 1): strong on copper, faint on dark laminate."""
-    patch = _patch(image, depth.shape, corner)
+    patch = patch_of(image, depth.shape, corner)
     before = patch.astype(np.float32)
     bright = before.mean(axis=2, keepdims=True)
     style = rng.random()
@@ -82,7 +78,7 @@ def _groove(image: Image, depth: Field, corner: IntPoint, margin: int, rng: np.r
         lower = np.roll(depth, (1, 1), (0, 1))[:, :, None]
         after = before + line * strength * (240 - before) * (bright / 255 + 0.1)
         after -= lower * strength * before * 0.8
-    return _commit(patch, before, after, corner, margin)
+    return commit(patch, before, after, corner, margin)
 
 
 def foreign_object(
@@ -126,7 +122,7 @@ def _flake(size: float, style: str, rng: np.random.Generator) -> Points:
 
 def _cover(image: Image, alpha: Field, corner: IntPoint, margin: int, rng: np.random.Generator) -> Box | None:
     """Lay opaque textured matter of a colour that stands out from what is below it."""
-    patch = _patch(image, alpha.shape, corner)
+    patch = patch_of(image, alpha.shape, corner)
     before = patch.astype(np.float32)
     below = float((before.mean(axis=2) * alpha).sum() / max(float(alpha.sum()), 1e-6))
     level = float(rng.uniform(25, 150))
@@ -137,7 +133,7 @@ def _cover(image: Image, alpha: Field, corner: IntPoint, margin: int, rng: np.ra
     hue = rng.normal(0, 0.05, 3)
     if rng.random() < 0.2:
         hue = np.array([-0.25, 0.0, 0.25]) * rng.uniform(-0.5, 1)
-    if _is_grey(before):
+    if is_grey(before):
         hue = np.zeros(3)
     texture = 1 + 0.22 * smooth(alpha.shape, 1.2, rng) + 0.2 * smooth(alpha.shape, 5.0, rng)
     colour = level * (1 + hue[None, None, :]) * np.clip(texture, 0.2, 2.0)[:, :, None]
@@ -146,7 +142,7 @@ def _cover(image: Image, alpha: Field, corner: IntPoint, margin: int, rng: np.ra
         shadow = np.roll(blur(alpha, 2.0), (2, 1), (0, 1)) * np.float32(0.35)
         after = after * (1 - shadow[:, :, None])
     after = after + alpha[:, :, None] * (colour - after)
-    return _commit(patch, before, np.asarray(after, np.float32), corner, margin)
+    return commit(patch, before, np.asarray(after, np.float32), corner, margin)
 
 
 def harmless(image: Image, rng: np.random.Generator, um_per_px: float = 20.8) -> None:
@@ -155,7 +151,7 @@ def harmless(image: Image, rng: np.random.Generator, um_per_px: float = 20.8) ->
     if rng.random() < 0.5:
         shade = smooth((height, width), float(rng.uniform(30, 120)), rng)
         shade = 1 - np.float32(rng.uniform(0.03, 0.14)) * np.clip(shade - 0.6, 0, 1.5)
-        tint = (1.0, 1.0, 1.0) if _is_grey(image) else tuple(rng.uniform(0.8, 1.1, 3))
+        tint = (1.0, 1.0, 1.0) if is_grey(image) else tuple(rng.uniform(0.8, 1.1, 3))
         for channel in range(3):
             plane = image[:, :, channel] * (1 - (1 - shade) * np.float32(tint[channel]))
             image[:, :, channel] = np.clip(plane, 0, 255)
@@ -169,43 +165,6 @@ def harmless(image: Image, rng: np.random.Generator, um_per_px: float = 20.8) ->
         if canvas.size == 0:
             continue
         fill(canvas, speck - corner)
-        patch = _patch(image, canvas.shape, corner)
+        patch = patch_of(image, canvas.shape, corner)
         alpha = canvas[:, :, None].astype(np.float32) / 255 * np.float32(rng.uniform(0.1, 0.35))
         patch[:] = np.clip(patch + alpha * (rng.uniform(20, 200) - patch), 0, 255)
-
-
-def _patch(image: Image, shape: tuple[int, ...], corner: IntPoint) -> Image:
-    """View of the image under a canvas."""
-    x, y = int(corner[0]), int(corner[1])
-    return image[y : y + shape[0], x : x + shape[1]]
-
-
-def _is_grey(pixels: NDArray[np.float32] | Image) -> bool:
-    """Whether the picture carries no colour (a monochrome camera); a sample of pixels decides."""
-    sample = pixels[::7, ::7].astype(np.int16)
-    return bool(np.abs(sample[..., 0] - sample[..., 2]).max(initial=0) <= 1)
-
-
-def _commit(
-    patch: Image, before: NDArray[np.float32], after: NDArray[np.float32], corner: IntPoint, margin: int
-) -> Box | None:
-    """Write the changed pixels and box the visible ones; too few visible: leave the picture as it was."""
-    pixels = np.clip(after, 0, 255).astype(np.uint8)
-    changed = np.abs(pixels - before).max(axis=2) > VISIBLE
-    if int(changed.sum()) < 8:
-        return None
-    patch[:] = pixels
-    rows, columns = np.flatnonzero(changed.any(axis=1)), np.flatnonzero(changed.any(axis=0))
-    x, y = int(corner[0]), int(corner[1])
-    return (
-        float(x + columns[0] - margin),
-        float(y + rows[0] - margin),
-        float(x + columns[-1] + 1 + margin),
-        float(y + rows[-1] + 1 + margin),
-    )
-
-
-def clip_box(box: Box, size: tuple[int, int]) -> Box:
-    """The part of a box inside an image of (height, width)."""
-    height, width = size
-    return max(box[0], 0.0), max(box[1], 0.0), min(box[2], float(width)), min(box[3], float(height))

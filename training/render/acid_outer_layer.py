@@ -1,0 +1,69 @@
+"""酸性外层 acid outer layer: panel plate, tent, cupric chloride etch. As an inner layer, plus plated holes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+
+from training.render import holes
+from training.render.defects import ETCH_LABELS
+from training.render.etch import Etch
+from training.render.inner_layer import dirt
+from training.render.look import Look
+from training.render.noise import Image
+from training.render.scene import Scene, Truth, etched
+from training.render.shade import capture, paint
+
+LABELS = (
+    "open",
+    "short",
+    "nick",
+    "spur",
+    "residual_copper",
+    "broken_tent",
+    "hole_breakout",
+    "scratch",
+    "foreign_object",
+)
+
+MARGIN_UM = 45.0  # annotators of the public set of this kind draw tight boxes
+
+
+def render(scene: Scene) -> tuple[Image, Truth]:
+    """Draw an acid-etched outer layer in grey or colour; a binary look is drawn grey."""
+    etch_rng, hole_rng, paint_rng, surface_rng, camera_rng = scene.rng.spawn(5)
+    look = thick_copper(scene.look, paint_rng)
+    margin = max(round(MARGIN_UM / scene.um_per_px), 2)
+    size = scene.artwork.copper.shape
+    pads = holes.usable(scene.artwork.vias, (size[0], size[1]))
+    count = Counter(scene.wanted)
+    in_mask = [label for label in scene.wanted if label in ETCH_LABELS]
+    keep_out = holes.mask_of(pads, (size[0], size[1]), 2.0)
+    coverage, truth = etched(
+        scene.artwork.copper, in_mask, Etch.sample(etch_rng), scene.um_per_px, margin, etch_rng, keep_out
+    )
+    defect_rng, clean_rng = hole_rng.spawn(2)
+    vias, taken = holes.drift(pads, clean_rng), set[int]()
+    holes.break_out(vias, pads, count["hole_breakout"], margin, truth, taken, defect_rng)
+    shifted = set(taken)
+    holes.break_tent(coverage, vias, count["broken_tent"], margin, truth, taken, defect_rng)
+    image = paint(coverage, look, paint_rng)
+    holes.bore(image, vias, sorted(taken - shifted), look, clean_rng)
+    dirt(image, scene, truth, margin, surface_rng)
+    return capture(image, look, camera_rng), truth
+
+
+def thick_copper(look: Look, rng: np.random.Generator) -> Look:
+    """Plated copper: coarser grain, a wider slope, a hint of light from one side."""
+    return replace(
+        look,
+        kind="grey" if look.kind == "binary" else look.kind,
+        grain=look.grain * float(rng.uniform(1.0, 1.4)),
+        grain_px=look.grain_px * float(rng.uniform(1.0, 1.6)),
+        rim=min(look.rim, 0.1) - 0.1,
+        rim_px=look.rim_px * float(rng.uniform(1.2, 1.8)),
+        relief=float(rng.uniform(0, 0.5)),
+        relief_angle=float(rng.uniform(0, 2 * np.pi)),
+    )

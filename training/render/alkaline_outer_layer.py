@@ -1,0 +1,87 @@
+"""碱性外层 alkaline outer layer: pattern plate, tin, strip, ammoniacal etch, tin strip. Rounded, overplated lines."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from training.render import holes, plating
+from training.render.defects import ETCH_LABELS
+from training.render.etch import Etch
+from training.render.look import Look
+from training.render.noise import Image
+from training.render.paintwork import Box
+from training.render.scene import Scene, Truth, etched, scatter
+from training.render.shade import capture, paint
+from training.render.surface import harmless, scratch
+
+LABELS = (
+    "open",
+    "short",
+    "nick",
+    "residual_copper",
+    "film_pinch",
+    "underplating",
+    "residual_tin",
+    "nodule",
+    "scratch",
+)
+
+MARGIN_UM = 45.0
+
+
+def render(scene: Scene) -> tuple[Image, Truth]:
+    """Draw an alkaline-etched outer layer in grey or colour; a binary look is drawn grey."""
+    etch_rng, hole_rng, film_rng, paint_rng, surface_rng, camera_rng = scene.rng.spawn(6)
+    look = overplated(scene.look, paint_rng)
+    margin = max(round(MARGIN_UM / scene.um_per_px), 2)
+    height, width = scene.artwork.copper.shape
+    vias = holes.drift(holes.usable(scene.artwork.vias, (height, width)), hole_rng)
+    in_mask = [label for label in scene.wanted if label in ETCH_LABELS]
+    keep_out = holes.mask_of(vias, (height, width), 2.0)
+    coverage, truth = etched(
+        scene.artwork.copper, in_mask, Etch.sample(etch_rng, 1.5), scene.um_per_px, margin, etch_rng, keep_out
+    )
+    film = plating.Film(coverage, scene.artwork.copper, scene.um_per_px, margin, film_rng)
+    count = Counter(scene.wanted)
+    for _ in range(count["film_pinch"]):
+        film.pinch(truth)
+    for _ in range(count["underplating"]):
+        film.creep(truth)
+    image = paint(coverage, look, paint_rng)
+    _surface(image, scene, truth, margin, surface_rng)
+    holes.bore(image, vias, (), look, hole_rng)
+    return capture(image, look, camera_rng), truth
+
+
+def _surface(image: Image, scene: Scene, truth: Truth, margin: int, rng: np.random.Generator) -> None:
+    """Dirt, then tin, nodules and scratches of the plan."""
+    harmless_rng, defect_rng = rng.spawn(2)
+    harmless(image, harmless_rng, scene.um_per_px)
+    draw: dict[str, Callable[[tuple[float, float]], Box | None]] = {
+        "residual_tin": lambda at: plating.tin(image, scene.artwork.copper, at, scene.um_per_px, margin, defect_rng),
+        "nodule": lambda at: plating.nodule(image, scene.artwork.copper, at, scene.um_per_px, margin, defect_rng),
+    }
+    for label in scene.wanted:
+        if label == "scratch":
+            truth.add(label, scratch(image, defect_rng, scene.um_per_px, margin))
+        elif label in draw:
+            scatter(image, truth, label, draw[label], defect_rng, 20.0, 40)
+
+
+def overplated(look: Look, rng: np.random.Generator) -> Look:
+    """Matt copper after the tin strip, with broad rounded shoulders."""
+    return replace(
+        look,
+        kind="grey" if look.kind == "binary" else look.kind,
+        grain=look.grain * float(rng.uniform(1.1, 1.6)),
+        grain_px=look.grain_px * float(rng.uniform(1.0, 1.8)),
+        brush=look.brush * 0.4,
+        rim=-float(rng.uniform(0.25, 0.6)),
+        rim_px=float(rng.uniform(2.5, 5.0)),
+        relief=float(rng.uniform(0.2, 1.0)),
+        relief_angle=float(rng.uniform(0, 2 * np.pi)),
+    )

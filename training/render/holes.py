@@ -1,0 +1,147 @@
+"""Drilled and plated holes of outer layers: where they sit, how they look, and how they fail.
+
+孔偏 hole breakout: the drill missed the pad, whose copper is whole. 孔破 broken tent: the hole is centred, but the
+etchant got under the film and ate the ring and the wall.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.render.drawing import disc, polygon
+from training.render.look import Look
+from training.render.noise import Field, Image, Mask, blur, smooth
+from training.render.scene import Truth
+
+Vias = NDArray[np.float32]  # (N, 4): x, y, pad radius, hole radius in pixels
+
+
+def usable(vias: Vias, size: tuple[int, int]) -> Vias:
+    """Holes of at least 3 px radius that do not run into each other; some may lie partly outside the picture."""
+    height, width = size
+    kept: list[NDArray[np.float32]] = []
+    for via in vias:
+        x, y, pad, hole = (float(value) for value in via)
+        if hole < 3 or not (-pad < x < width + pad and -pad < y < height + pad):
+            continue
+        if all((x - k[0]) ** 2 + (y - k[1]) ** 2 > (hole + k[3] + 2) ** 2 for k in kept):
+            kept.append(via)
+    return np.array(kept, np.float32).reshape(-1, 4)
+
+
+def drift(vias: Vias, rng: np.random.Generator) -> Vias:
+    """Harmless misregistration: one shift for the board, a little of its own for every hole."""
+    moved = vias.copy()
+    ring = vias[:, 2] - vias[:, 3]
+    angle, share = rng.uniform(0, 2 * np.pi), rng.uniform(0, 0.35)
+    common = np.array([np.cos(angle), np.sin(angle)]) * share
+    own = rng.normal(0, 0.07, (len(vias), 2))
+    moved[:, :2] += (np.clip(common + own, -0.5, 0.5) * ring[:, None]).astype(np.float32)
+    return moved
+
+
+def mask_of(vias: Vias, size: tuple[int, int], grow: float = 0.0) -> Mask:
+    """Discs of the holes plus `grow` pixels, uint8 (H, W), 0 or 1."""
+    canvas = np.zeros(size, np.uint8)
+    for x, y, _, hole in vias:
+        disc(canvas, float(x), float(y), float(hole) + grow)
+    return (canvas > 127).astype(np.uint8)
+
+
+def break_out(
+    vias: Vias, pads: Vias, count: int, margin: int, truth: Truth, taken: set[int], rng: np.random.Generator
+) -> None:
+    """Move `count` holes out of their pads, in place; the box is the pad with its hole."""
+    for index in _pick(pads, truth, taken, rng):
+        if count == 0:
+            return
+        x, y, pad, hole = (float(value) for value in pads[index])
+        angle = rng.uniform(0, 2 * np.pi)
+        # From touching the edge of the pad to half the hole outside it.
+        reach = (pad - hole) * 0.97 + hole * float(rng.uniform(0.05, 0.7))
+        vias[index, 0], vias[index, 1] = x + reach * np.cos(angle), y + reach * np.sin(angle)
+        count -= 1
+        taken.add(index)
+        hx, hy = float(vias[index, 0]), float(vias[index, 1])
+        box = (
+            min(x - pad, hx - hole) - margin,
+            min(y - pad, hy - hole) - margin,
+            max(x + pad, hx + hole) + margin,
+            max(y + pad, hy + hole) + margin,
+        )
+        truth.add("hole_breakout", box)
+
+
+def break_tent(
+    coverage: Field, vias: Vias, count: int, margin: int, truth: Truth, taken: set[int], rng: np.random.Generator
+) -> None:
+    """Eat the copper round `count` centred holes, in place: a crescent, or the whole ring, with ragged border."""
+    for index in _pick(vias, truth, taken, rng):
+        if count == 0:
+            return
+        x, y, pad, hole = (float(value) for value in vias[index])
+        ring = pad - hole
+        span = float(rng.uniform(0.35, 1.0)) * np.pi  # half the angle of the crescent
+        facing = rng.uniform(0, 2 * np.pi)
+        angle = np.linspace(-np.pi, np.pi, 72)
+        bite = np.clip((span - np.abs(angle)) / 0.5, 0, 1) * float(rng.uniform(0.45, 1.25)) * ring
+        ragged = rng.normal(0, 0.12, 72) * ring
+        radius = hole + np.maximum(bite + np.where(bite > 0, ragged, 0), -0.5)
+        canvas = np.zeros(coverage.shape, np.uint8)
+        points = np.stack([x + radius * np.cos(angle + facing), y + radius * np.sin(angle + facing)], axis=1)
+        polygon(canvas, points)
+        lost = blur(canvas.astype(np.float32) / np.float32(255), 0.7)
+        if float((coverage * lost).sum()) < 0.25 * np.pi * (pad**2 - hole**2) * 0.3:
+            continue  # nothing there to eat: pad outside the picture
+        coverage *= 1 - lost
+        count -= 1
+        taken.add(index)
+        reach = max(pad, float(radius.max())) + margin
+        truth.add("broken_tent", (x - reach, y - reach, x + reach, y + reach))
+
+
+def bore(image: Image, vias: Vias, broken: Sequence[int], look: Look, rng: np.random.Generator) -> None:
+    """Paint the holes: dark, a lighter wall on one side, a bright or dark knee; walls that lost copper are dull."""
+    height, width = image.shape[:2]
+    depth = float(rng.uniform(4, 26))
+    wall = float(rng.uniform(0.1, 0.5))
+    knee = float(rng.uniform(-0.5, 0.35))
+    angle = rng.uniform(0, 2 * np.pi)
+    for index, (x, y, _, hole) in enumerate(vias.tolist()):
+        reach = int(hole + 6)
+        x0, y0, x1, y1 = (
+            max(int(x) - reach, 0),
+            max(int(y) - reach, 0),
+            min(int(x) + reach, width),
+            min(int(y) + reach, height),
+        )
+        if x1 <= x0 or y1 <= y0:
+            continue
+        rows, columns = np.mgrid[y0:y1, x0:x1].astype(np.float32)
+        dx, dy = columns + 0.5 - x, rows + 0.5 - y
+        distance = np.hypot(dx, dy)
+        open_air = np.clip(hole - distance + 0.5, 0, 1)[:, :, None]
+        rim = np.exp(-(((distance - hole - 1) / 1.4) ** 2))[:, :, None]
+        side = np.clip((dx * np.cos(angle) + dy * np.sin(angle)) / hole, 0, 1)
+        lit = side * np.clip((distance / hole - 0.55) / 0.45, 0, 1) * wall
+        metal = np.array(look.laminate if index in broken else look.copper, np.float32)
+        inside = depth * (1 + 0.1 * smooth(distance.shape, 1.5, rng))[:, :, None] + lit[:, :, None] * metal
+        patch = image[y0:y1, x0:x1].astype(np.float32)
+        patch *= 1 + knee * rim
+        patch += open_air * (inside - patch)
+        image[y0:y1, x0:x1] = np.clip(patch, 0, 255).astype(np.uint8)
+
+
+def _pick(vias: Vias, truth: Truth, taken: set[int], rng: np.random.Generator) -> list[int]:
+    """Holes free of other defects, in random order."""
+    order = rng.permutation(len(vias))
+    return [
+        int(index)
+        for index in order
+        if int(index) not in taken
+        and vias[index, 2] - vias[index, 3] >= 2
+        and not truth.hits(float(vias[index, 0]), float(vias[index, 1]), float(vias[index, 2]) + 4)
+    ]

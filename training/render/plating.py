@@ -1,0 +1,202 @@
+"""What goes wrong in pattern plating: 夹膜 film pinch, 渗镀 underplating, 锡残 residual tin, 铜瘤 nodules."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from training.render.layer import Layer
+from training.render.noise import Field, Image, Mask, Points, blur, smooth
+from training.render.paintwork import Box, commit, is_grey, patch_of
+from training.render.scene import Truth, difference_box
+from training.render.shapes import canvas_for, fill, outline
+
+_TRIES = 60
+
+
+class Film:
+    """Thin copper where the plating film failed: changes a coverage field in place."""
+
+    def __init__(self, coverage: Field, copper: Mask, um_per_px: float, margin: int, rng: np.random.Generator) -> None:
+        """coverage: float32 (H, W), changed by the methods. copper: the mask as designed, uint8 (H, W)."""
+        self.coverage = coverage
+        self.layer: Layer | None = None
+        self.copper = copper
+        self.um_per_px = um_per_px
+        self.margin = margin
+        self.rng = rng
+
+    def pinch(self, truth: Truth) -> None:
+        """夹膜: stripped film stays between overplated neighbours; a web fills the gap lengthwise, often several."""
+        rng = self.rng
+        for _ in range(_TRIES):
+            found = self._gap(24.0)
+            if found is None:
+                continue
+            point, normal, gap = found
+            length = max(float(np.exp(rng.uniform(np.log(120), np.log(1500)))) / self.um_per_px, 2.2 * gap, 10.0)
+            gaps = 1 if rng.random() < 0.5 else int(rng.integers(2, 5))
+            breadth = gap + (gaps - 1) * 2.2 * gap + 4
+            middle = point + normal * (breadth / 2 - 2)
+            window, along, across = self._strip(middle, normal, length, breadth)
+            if window is None or self._taken(window, truth):
+                continue
+            # Thin film: ragged at its ends, torn here and there, never as bright as a full line.
+            shape = along.shape
+            ends = np.clip((length / 2 - np.abs(along)) / 4 + smooth(shape, 3.0, rng), 0, 1)
+            torn = np.clip(rng.uniform(0.6, 1.6) + 0.8 * smooth(shape, 3.0, rng), 0, 1)
+            inside = (np.abs(across) < breadth / 2).astype(np.float32)
+            thin = np.float32(rng.uniform(0.45, 0.9)) * blur(ends * torn * inside, 0.7)
+            if self._lay("film_pinch", window, thin, truth):
+                return
+
+    def creep(self, truth: Truth) -> None:
+        """渗镀: plating crept under lifted film; a ragged thin fringe follows one side of a line."""
+        rng = self.rng
+        for _ in range(_TRIES):
+            layer = self._layer()
+            found = layer.edge(rng)
+            if found is None:
+                return
+            point, normal = found
+            gap = layer.walk(point, normal, 1, 40) or 40.0
+            deepest = min(gap * 0.6, float(rng.uniform(3, 9)))
+            if deepest < 2.5:
+                continue
+            length = float(np.exp(rng.uniform(np.log(200), np.log(2000)))) / self.um_per_px
+            window, along, across = self._strip(point + normal * gap / 2, normal, length, gap - 1)
+            if window is None or self._taken(window, truth):
+                continue
+            profile = np.clip(0.55 + 0.35 * smooth(along.shape, 4.0, rng), 0.05, 1) * deepest
+            profile *= np.clip((length / 2 - np.abs(along)) / 6, 0, 1)
+            inside = np.abs(across) < gap / 2
+            # Only the near line grows: distance to its own copper, on this side of the middle of the gap.
+            reach = np.clip(profile - layer.outside[window], 0, 1) * inside * (across < gap * 0.15)
+            thin = np.float32(rng.uniform(0.4, 0.8)) * reach.astype(np.float32)
+            if self._lay("underplating", window, thin, truth):
+                return
+
+    def _layer(self) -> Layer:
+        if self.layer is None:  # costly, and most boards need none
+            self.layer = Layer(self.copper)
+        return self.layer
+
+    def _gap(self, widest: float) -> tuple[Points, Points, float] | None:
+        """An edge point, its normal, and the width of the gap between two nets there."""
+        layer = self._layer()
+        found = layer.edge(self.rng)
+        if found is None:
+            return None
+        point, normal = found
+        gap = layer.walk(point, normal, 1, widest)
+        if gap is None or gap < 3:
+            return None
+        far = np.rint(point + normal * gap).astype(np.int64)
+        same = layer.nets[far[1], far[0]] == layer.nets[int(point[1]), int(point[0])]
+        return None if same else (point, normal, gap)
+
+    def _strip(
+        self, middle: Points, normal: Points, length: float, breadth: float
+    ) -> tuple[tuple[slice, slice] | None, Field, Field]:
+        """Window round a strip across `normal`, and the coordinates of its pixels along and across the strip."""
+        height, width = self.coverage.shape
+        tangent = np.array([-normal[1], normal[0]])
+        half = np.abs(tangent) * length / 2 + np.abs(normal) * breadth / 2 + 3
+        low = np.maximum(np.floor(middle - half), 0).astype(int)
+        high = np.minimum(np.ceil(middle + half), (width, height)).astype(int)
+        empty = np.zeros((0, 0), np.float32)
+        if (high - low < 4).any():
+            return None, empty, empty
+        rows, columns = np.mgrid[low[1] : high[1], low[0] : high[0]].astype(np.float32)
+        dx, dy = columns - np.float32(middle[0]), rows - np.float32(middle[1])
+        along = dx * np.float32(tangent[0]) + dy * np.float32(tangent[1])
+        across = dx * np.float32(normal[0]) + dy * np.float32(normal[1])
+        return (slice(low[1], high[1]), slice(low[0], high[0])), along, across
+
+    def _taken(self, window: tuple[slice, slice], truth: Truth) -> bool:
+        rows, columns = window
+        return any(
+            box[0] < columns.stop and box[2] > columns.start and box[1] < rows.stop and box[3] > rows.start
+            for box in truth.boxes
+        )
+
+    def _lay(self, label: str, window: tuple[slice, slice], thin: Field, truth: Truth) -> bool:
+        """Add thin copper on laminate; record it where enough of it shows."""
+        before = self.coverage[window].copy()
+        after = np.maximum(before, thin)
+        box = difference_box(before, after, self.margin, 0.25, 25)
+        if box is None:
+            return False
+        self.coverage[window] = after
+        x, y = window[1].start, window[0].start
+        return truth.add(label, (x + box[0], y + box[1], x + box[2], y + box[3]))
+
+
+def tin(
+    image: Image,
+    copper: Mask,
+    at: tuple[float, float],
+    um_per_px: float,
+    margin: int,
+    rng: np.random.Generator,
+) -> Box | None:
+    """锡残: grey-silver matt patch on copper at `at` (x, y), 0.1 to 1.5 mm; None off the copper."""
+    if not copper[int(at[1]), int(at[0])]:
+        return None
+    size = max(float(np.exp(rng.uniform(np.log(100), np.log(1500)))) / um_per_px, 6.0)
+    shape = outline(size / 2, size / 2 * float(rng.uniform(0.35, 1)), 0.7, rng)
+    canvas, corner = canvas_for(shape + at, 3, (image.shape[0], image.shape[1]))
+    fill(canvas, shape + at - corner)
+    x, y = int(corner[0]), int(corner[1])
+    metal = copper[y : y + canvas.shape[0], x : x + canvas.shape[1]]
+    patchy = np.clip(0.9 + float(rng.uniform(0.1, 0.6)) * smooth(canvas.shape, max(1.5, size / 12), rng), 0, 1)
+    alpha = blur(canvas.astype(np.float32) / np.float32(255) * metal, 0.8) * patchy
+    alpha *= np.float32(rng.uniform(0.55, 0.95))
+    patch = patch_of(image, canvas.shape, corner)
+    before = patch.astype(np.float32)
+    below = float((before.mean(axis=2) * alpha).sum() / max(float(alpha.sum()), 1e-6))
+    level = float(rng.uniform(95, 215))
+    if is_grey(before) and abs(level - below) < 30:  # without colour only brightness tells tin from copper
+        level = below + 40 if below < 140 else below - 40
+    colour = level * np.array([0.98, 1.0, 1.03] if not is_grey(before) else [1.0, 1.0, 1.0])
+    matt = 1 + 0.07 * smooth(canvas.shape, 1.5, rng)
+    after = before + alpha[:, :, None] * (colour * matt[:, :, None] - before)
+    return commit(patch, before, after.astype(np.float32), corner, margin)
+
+
+def nodule(
+    image: Image,
+    copper: Mask,
+    at: tuple[float, float],
+    um_per_px: float,
+    margin: int,
+    rng: np.random.Generator,
+) -> Box | None:
+    """铜瘤: round bump on copper at `at` (x, y), 60 to 400 um: bright cap towards the light, shadow away from it."""
+    if not copper[int(at[1]), int(at[0])]:
+        return None
+    radius = max(float(np.exp(rng.uniform(np.log(60), np.log(400)))) / um_per_px / 2, 3.0)
+    count = 1 if rng.random() < 0.7 else int(rng.integers(2, 5))
+    offsets = rng.normal(0, radius * 0.9, (count, 2)) * (count > 1)
+    reach = 2.2 * radius + 3 + float(np.abs(offsets).max())
+    frame = np.array([[-reach, -reach], [reach, reach]]) + at
+    canvas, corner = canvas_for(frame, 0, (image.shape[0], image.shape[1]))
+    patch = patch_of(image, canvas.shape, corner)
+    before = patch.astype(np.float32)
+    after = before.copy()
+    angle = float(rng.uniform(0, 2 * np.pi))
+    light = np.array([np.cos(angle), np.sin(angle)])
+    strength = float(rng.uniform(0.35, 0.8))
+    rows, columns = np.mgrid[0 : canvas.shape[0], 0 : canvas.shape[1]].astype(np.float32)
+    for offset in offsets:
+        size = radius * float(rng.uniform(0.6, 1.0)) if count > 1 else radius
+        centre = np.array(at) + offset - corner
+        dx, dy = (columns - np.float32(centre[0])) / size, (rows - np.float32(centre[1])) / size
+        distance = np.hypot(dx, dy)
+        body = np.clip((1 - distance) * size + 0.5, 0, 1)
+        tilt = dx * np.float32(light[0]) + dy * np.float32(light[1])
+        cap = np.exp(-(((dx - 0.35 * light[0]) ** 2 + (dy - 0.35 * light[1]) ** 2) / 0.12))
+        cast = np.exp(-(((dx + 1.0 * light[0]) ** 2 + (dy + 1.0 * light[1]) ** 2) / 0.35)) * (1 - body)
+        after *= (1 + body * (0.5 * strength * tilt - 0.25 * strength * distance**2))[:, :, None]
+        after *= (1 - 0.7 * strength * cast)[:, :, None]
+        after += (body * cap * strength)[:, :, None] * (245 - after)
+    return commit(patch, before, after.astype(np.float32), corner, margin)
