@@ -114,7 +114,9 @@ def run(args: argparse.Namespace) -> int:
     workers = load_workers(args.functions, args.function, "function-gpu.yaml" if args.gpu else "function.yaml")
     if not workers:
         return _fail("没有可用的函数，原因见上 / no function can be served; the lines above say why", 1)
-    config = server_config(create_app(workers, (*LOOPBACK, *args.allow), port))
+    # A call from this machine to its own address comes from that address.
+    allow = (*LOOPBACK, *args.allow, ipaddress.ip_network(listener.getsockname()[0]))
+    config = server_config(create_app(workers, allow, port))
     url = f"http://{f'[{args.host}]' if ':' in args.host else args.host}:{port}"
     _Server(config, lambda: _announce(url, list(workers))).run(sockets=[listener])
     return 0
