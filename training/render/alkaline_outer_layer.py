@@ -80,7 +80,7 @@ def overplated(look: Look, rng: np.random.Generator) -> Look:
         grain=look.grain * float(rng.uniform(1.1, 1.6)),
         grain_px=look.grain_px * float(rng.uniform(1.0, 1.8)),
         brush=look.brush * 0.4,
-        rim=-float(rng.uniform(0.25, 0.6)),
+        rim=-float(rng.uniform(0.15, 0.5)),
         rim_px=float(rng.uniform(2.5, 5.0)),
         relief=float(rng.uniform(0.2, 1.0)),
         relief_angle=float(rng.uniform(0, 2 * np.pi)),

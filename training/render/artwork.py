@@ -30,9 +30,13 @@ def draw_artwork(size: tuple[int, int], um_per_px: float, rng: np.random.Generat
     if height <= _BLOCK and width <= _BLOCK:
         # Cut from a larger sheet, so that lines leave the picture as they do in a photograph.
         spare = 160
-        sheet = _sheet((height + spare, width + spare), um_per_px, rng, planes)
-        y, x = (int(v) for v in rng.integers(0, spare, 2))
-        return _finish(sheet, (x, y), size)
+        for _ in range(4):
+            sheet = _sheet((height + spare, width + spare), um_per_px, rng, planes)
+            y, x = (int(v) for v in rng.integers(0, spare, 2))
+            artwork = _finish(sheet, (x, y), size)
+            if artwork.copper.mean() > 0.03:  # an empty corner of a board teaches little
+                break
+        return artwork
     canvas = np.zeros(size, np.uint8)
     vias, pads = [], []
     for x0, y0, x1, y1 in _blocks(0, 0, width, height, rng):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from training.render import acid_outer_layer, alkaline_outer_layer, inner_layer
+from training.render import acid_outer_layer, alkaline_outer_layer, inner_layer, resin_plug
 from training.render.artwork import Artwork, draw_artwork
 from training.render.look import Look
 from training.render.noise import Image
@@ -38,6 +38,7 @@ PROCESSES: Mapping[str, Process] = {
     "inner-layer": Process(inner_layer.LABELS, 20.8, True, inner_layer.render),
     "acid-outer-layer": Process(acid_outer_layer.LABELS, 10.0, False, acid_outer_layer.render),
     "alkaline-outer-layer": Process(alkaline_outer_layer.LABELS, 10.0, False, alkaline_outer_layer.render),
+    "resin-plug": Process(resin_plug.LABELS, 10.0, False, resin_plug.render),
 }
 
 

@@ -33,9 +33,11 @@ class Film:
             if found is None:
                 continue
             point, normal, gap = found
-            length = max(float(np.exp(rng.uniform(np.log(120), np.log(1500)))) / self.um_per_px, 2.2 * gap, 10.0)
+            layer = self._layer()
+            length = float(np.exp(rng.uniform(np.log(120), np.log(1500)))) / self.um_per_px
             gaps = 1 if rng.random() < 0.5 else int(rng.integers(2, 5))
             breadth = gap + (gaps - 1) * 2.2 * gap + 4
+            length = max(length, 1.5 * breadth, 10.0)
             middle = point + normal * (breadth / 2 - 2)
             window, along, across = self._strip(middle, normal, length, breadth)
             if window is None or self._taken(window, truth):
@@ -44,8 +46,9 @@ class Film:
             shape = along.shape
             ends = np.clip((length / 2 - np.abs(along)) / 4 + smooth(shape, 3.0, rng), 0, 1)
             torn = np.clip(rng.uniform(0.6, 1.6) + 0.8 * smooth(shape, 3.0, rng), 0, 1)
-            inside = (np.abs(across) < breadth / 2).astype(np.float32)
-            thin = np.float32(rng.uniform(0.45, 0.9)) * blur(ends * torn * inside, 0.7)
+            # Film is pinched between neighbours, not on open ground.
+            inside = (np.abs(across) < breadth / 2) & (layer.outside[window] <= 0.6 * gap + 1)
+            thin = np.float32(rng.uniform(0.55, 0.95)) * blur(ends * torn * inside.astype(np.float32), 0.7)
             if self._lay("film_pinch", window, thin, truth):
                 return
 
@@ -71,7 +74,7 @@ class Film:
             inside = np.abs(across) < gap / 2
             # Only the near line grows: distance to its own copper, on this side of the middle of the gap.
             reach = np.clip(profile - layer.outside[window], 0, 1) * inside * (across < gap * 0.15)
-            thin = np.float32(rng.uniform(0.4, 0.8)) * reach.astype(np.float32)
+            thin = np.float32(rng.uniform(0.55, 0.95)) * reach.astype(np.float32)
             if self._lay("underplating", window, thin, truth):
                 return
 
@@ -123,7 +126,7 @@ class Film:
         """Add thin copper on laminate; record it where enough of it shows."""
         before = self.coverage[window].copy()
         after = np.maximum(before, thin)
-        box = difference_box(before, after, self.margin, 0.25, 25)
+        box = difference_box(before, after, self.margin, 0.3, 30)
         if box is None:
             return False
         self.coverage[window] = after

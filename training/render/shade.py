@@ -73,8 +73,9 @@ def _copper_texture(coverage: Field, look: Look, rng: np.random.Generator) -> Fi
         streak = (0.5, 30.0) if look.brush_vertical else (30.0, 0.5)
         texture += look.brush * smooth(shape, streak, rng)
     if look.rim != 0:
-        # 0 deep inside the copper, towards 1 at its border: the etched slope reflects elsewhere.
-        slope = 1 - blur(coverage, look.rim_px)
+        # 0 deep inside the copper, a half at its border: the etched slope reflects elsewhere. The cap keeps
+        # lines thinner than the slope as bright as the border of wide ones.
+        slope = np.minimum(1 - blur(coverage, look.rim_px), 0.5)
         texture *= 1 + np.float32(2 * look.rim) * slope
     if look.relief != 0:
         height = blur(coverage, look.rim_px)
