@@ -33,7 +33,7 @@ venv_path() {
 
 # Make the environment, and install this project into it with the extras named. Does nothing when that is done.
 ensure_venv() {
-  local venv extras="$1" python stamp wanted
+  local venv extras="$1" python stamp wanted options=(--quiet --disable-pip-version-check)
   venv="$(venv_path)"
   stamp="$venv/installed-${extras//,/-}"
   wanted="$(cksum <"$ROOT/pyproject.toml")"
@@ -44,9 +44,9 @@ ensure_venv() {
   fi
   if [[ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ]]; then
     info "安装 Python 包（第一次约一分钟）" "installing Python packages (about a minute the first time)"
-    # Nothing is written outside the checkout, so the cache is used only where the user names one.
-    if ! PIP_NO_CACHE_DIR="${PIP_CACHE_DIR:+0}" run "$venv/bin/python" -m pip install \
-      --quiet --disable-pip-version-check --editable ".[$extras]"; then
+    # Nothing is written outside the checkout: a cache is used only where the user names one.
+    [[ -n "${PIP_CACHE_DIR:-}" ]] || options+=(--no-cache-dir)
+    if ! run "$venv/bin/python" -m pip install "${options[@]}" --editable ".[$extras]"; then
       fatal "安装失败，原因见上。没有外网时请设置镜像 PIP_INDEX_URL 后重试" \
         "installation failed, see above. Without internet access set PIP_INDEX_URL to a mirror and try again"
     fi

@@ -1,0 +1,90 @@
+#!/usr/bin/env bash
+# 运行全部测试。 Run the tests: linters, types, pytest and bats, in a virtual environment made here.
+#
+#   ./tests/run.sh          what needs Python packages only; under ten minutes
+#   ./tests/run.sh --all    also what needs system packages (.ci/run installs them): a browser, Docker, nuclio
+set -euo pipefail
+
+ROOT="$(cd -P -- "${BASH_SOURCE[0]%/*}/.." && pwd)"
+cd -- "$ROOT"
+GPU=false
+DRY_RUN=false
+FUNCTIONS=()
+# shellcheck source=deploy/common.sh
+source deploy/common.sh
+# shellcheck source=deploy/python.sh
+source deploy/python.sh
+
+ALL=false
+case "${1:-}" in
+"") ;;
+--all) ALL=true ;;
+--help)
+  sed -n '2,5s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+  exit 0
+  ;;
+*)
+  printf '未知选项 / unknown option: %s\n' "$1" >&2
+  exit 2
+  ;;
+esac
+
+RESULTS=()
+FAILED=()
+
+# step NAME COMMAND...: run it, go on whatever it says, and remember how it went.
+step() {
+  local name="$1" started=$SECONDS state="通过 ok"
+  shift
+  printf '\n=== %s\n' "$name"
+  if ! "$@"; then
+    state="失败 FAILED"
+    FAILED+=("$name")
+  fi
+  RESULTS+=("$(printf '%-14s %5d s  %s' "$name" $((SECONDS - started)) "$state")")
+}
+
+# shell_files: every script of the repository, whatever its name ends with.
+shell_files() {
+  find . \( -name .git -o -name '.venv*' -o -name .run -o -name out \) -prune -o \
+    -type f \( -name '*.sh' -o -name '*.bash' -o -name '*.bats' -o -path ./.ci/run \) -print0
+}
+
+lint_shell() {
+  local files
+  mapfile -d '' -t files < <(shell_files)
+  "$BIN/shellcheck" --external-sources --source-path=SCRIPTDIR/..:SCRIPTDIR "${files[@]}" &&
+    "$BIN/shfmt" --diff --indent 2 "${files[@]}"
+}
+
+# Tests leave the installed packages of the developer's machine alone, but may use its cache of them.
+export PIP_CACHE_DIR="${PIP_CACHE_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/pip}"
+started=$SECONDS
+ensure_venv cpu,serve,test
+RESULTS+=("$(printf '%-14s %5d s  %s' install $((SECONDS - started)) "通过 ok")")
+BIN="$ROOT/.venv/bin"
+# bats, and what tests start by name, come from the environment.
+export PATH="$BIN:$PATH" PCB_TEST_VENV="$ROOT/.venv"
+
+step ruff ruff check .
+step ruff-format ruff format --check .
+# tests/ is a root of imports too, as for pytest; tests/e2e has stand-ins that import each other as scripts do.
+step mypy env MYPYPATH=tests mypy --no-error-summary --explicit-package-bases --exclude '^tests/e2e/' \
+  pcb_aoi deploy tests
+step yamllint yamllint --strict .
+step shell lint_shell
+step bats bats tests/bats
+step pytest pytest -q --ignore=tests/e2e --ignore=tests/page
+if "$ALL"; then
+  step demo ./deploy.sh demo
+  step page pytest -q tests/page
+  [[ ! -d tests/e2e ]] || step e2e pytest -q tests/e2e
+fi
+
+printf '\n'
+printf '%s\n' "${RESULTS[@]}"
+if ((${#FAILED[@]})); then
+  printf '\n失败 / failed: %s\n' "${FAILED[*]}"
+  exit 1
+fi
+printf '\n全部通过 / all passed\n'
