@@ -1,0 +1,91 @@
+"""A Docker engine of the tests' own: private socket, data and network; nothing of it outlives the tests."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+
+class Engine:
+    """One dockerd. With `namespace` it runs in a network namespace that leads nowhere."""
+
+    def __init__(self, folder: Path, bridge: str, namespace: str | None = None) -> None:
+        self._folder, self._bridge, self._namespace = folder, bridge, namespace
+        self._process: subprocess.Popen[bytes] | None = None
+        self.socket = folder / "docker.sock"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a command needs to talk to this engine. BuildKit's client is not part of Debian's docker.io."""
+        return {"DOCKER_HOST": f"unix://{self.socket}", "DOCKER_BUILDKIT": "0", "DOCKER_CONFIG": str(self._folder)}
+
+    @property
+    def prefix(self) -> list[str]:
+        """How to run a command where this engine's ports are."""
+        return ["ip", "netns", "exec", self._namespace] if self._namespace else []
+
+    def start(self) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        if self._namespace:
+            _run(["ip", "netns", "add", self._namespace])
+            _run([*self.prefix, "ip", "link", "set", "lo", "up"])
+        self._launch()
+
+    def _launch(self) -> None:
+        command = ["dockerd", "--host", f"unix://{self.socket}", "--bip", self._bridge]
+        for name in ("data-root", "exec-root"):
+            command += [f"--{name}", str(self._folder / name)]
+        command += ["--pidfile", str(self._folder / "dockerd.pid")]
+        log = (self._folder / "dockerd.log").open("ab")
+        self._process = subprocess.Popen([*self.prefix, *command], stdout=log, stderr=log, start_new_session=True)
+        deadline = time.monotonic() + 60
+        while subprocess.run(["docker", "version"], capture_output=True, env=self._env(), check=False).returncode:
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"dockerd did not start:\n{(self._folder / 'dockerd.log').read_text()[-4000:]}")
+            time.sleep(0.1)
+
+    def restart(self) -> None:
+        """Stop the engine and its containers, and start it again, as a reboot does."""
+        self._terminate()
+        self._launch()
+
+    def _terminate(self) -> None:
+        if self._process is not None:
+            self._process.send_signal(signal.SIGTERM)
+            self._process.wait(timeout=120)
+            self._process = None
+
+    def stop(self) -> None:
+        """Remove every container, stop, and delete all data."""
+        ids = self.docker("ps", "--all", "--quiet").split()
+        if ids:
+            self.docker("rm", "--force", *ids)
+        self._terminate()
+        if self._namespace:
+            _run(["ip", "netns", "delete", self._namespace])
+        else:
+            subprocess.run(["ip", "link", "delete", "docker0"], capture_output=True, check=False)
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def docker(self, *command: str, stdin: bytes | None = None) -> str:
+        """Run the docker CLI against this engine and return what it printed.
+
+        Raises:
+            RuntimeError: it failed; carries its output.
+        """
+        return _run(["docker", *command], self._env(), stdin)
+
+    def _env(self) -> dict[str, str]:
+        return dict(os.environ) | self.environment
+
+
+def _run(command: list[str], env: Mapping[str, str] | None = None, stdin: bytes | None = None) -> str:
+    result = subprocess.run(command, capture_output=True, input=stdin, env=env, check=False)
+    if result.returncode:
+        raise RuntimeError(f"{' '.join(command)}\n{result.stdout.decode()[-3000:]}{result.stderr.decode()[-3000:]}")
+    return result.stdout.decode()

@@ -1,0 +1,117 @@
+"""The images that would come from a registry, put together from packages: Python, and nuclio's helpers."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+from pathlib import Path
+
+from tests.e2e.engine import Engine
+
+STANDIN = Path(__file__).parent / "standin"
+PYTHON_IMAGE = "python:3.11-slim-bookworm"
+SDK = {"1.13.0": ("nuclio-sdk==0.5.9", "msgpack==1.0.8"), "1.16.3": ("nuclio-sdk==0.6.3", "msgpack==1.2.0")}
+"""The Python side of each nuclio version: what its own image has as wheels."""
+VERSIONS = tuple(SDK)
+
+
+def python_root(cache: Path) -> Path:
+    """Make Debian 12 with Python 3.11 and its venv module, once for each cache folder; return the archive."""
+    archive = cache / "python-3.11-bookworm.tar"
+    if not archive.exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        root = Path(tempfile.mkdtemp(prefix="root-", dir=cache))
+        command = ["debootstrap", "--variant=minbase", "--include=python3-venv,python3-distutils,ca-certificates", "bookworm", str(root)]
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
+        if result.returncode:
+            raise RuntimeError(f"debootstrap: {result.stdout[-3000:]}")
+        shutil.rmtree(root / "var" / "cache" / "apt" / "archives")
+        root.chmod(0o755)  # it becomes the image's `/`, which users other than root must enter
+        part = archive.with_suffix(".part")
+        subprocess.run(["tar", "-C", str(root), "-cf", str(part), "."], check=True)
+        part.rename(archive)
+        shutil.rmtree(root)
+    return archive
+
+
+def import_python(engine: Engine, cache: Path) -> None:
+    engine.docker("import", "--change", 'CMD ["python3"]', str(python_root(cache)), PYTHON_IMAGE)
+
+
+def import_helpers(engine: Engine, version: str, cache: Path) -> None:
+    """Tag the helper images of one nuclio version with the names that its nuctl asks for."""
+    modern = version != "1.13.0"
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        home = folder / "home" / "nuclio" / "bin"
+        (home / "py").mkdir(parents=True)
+        source = (STANDIN / "processor.py").read_text("utf-8").replace("@VERSION@", version)
+        (home / "processor").write_text(source, "utf-8")
+        (home / "processor").chmod(0o755)
+        shutil.copy(STANDIN / "wrapper.py", home / "py" / "_nuclio_wrapper.py")
+        wheels(version, cache, home / "py3.11-whl")
+        onbuild = f"quay.io/nuclio/handler-builder-python-onbuild:{version}-amd64"
+        engine.docker("import", "-", onbuild, stdin=_tar(folder))
+    with tempfile.TemporaryDirectory() as name:
+        target = Path(name) / "home" / "nuclio" / "bin" / "uhttpc"
+        target.parent.mkdir(parents=True)
+        shutil.copy(STANDIN / "uhttpc.py", target)
+        target.chmod(0o755)
+        image = "gcr.io/iguazio/uhttpc:0.0.3-amd64" if modern else "quay.io/nuclio/uhttpc:0.0.1-amd64"
+        engine.docker("import", "-", image, stdin=_tar(Path(name)))
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "bin").mkdir()
+        (folder / "tmp").mkdir()
+        (folder / "dev").mkdir()
+        shutil.copy("/bin/busybox", folder / "bin" / "busybox")
+        for applet in "sh cat mkdir rm base64 chmod sleep echo true ls [".split():
+            (folder / "bin" / applet).symlink_to("busybox")
+        # Debian's busybox has no `install`; nuctl calls `install -m MODE /dev/stdin TARGET`.
+        (folder / "bin" / "install").write_text('#!/bin/sh\ncat >"$4" && chmod "$2" "$4"\n', "utf-8")
+        (folder / "bin" / "install").chmod(0o755)
+        image = "gcr.io/iguazio/alpine:3.20" if modern else "gcr.io/iguazio/alpine:3.17"
+        engine.docker("import", "-", image, stdin=_tar(folder))
+
+
+def wheels(version: str, cache: Path, target: Path) -> None:
+    """Fetch the wheels of nuclio's Python side: pip itself, the SDK, msgpack."""
+    folder = cache / f"wheels-{version}"
+    if not folder.exists():
+        part = Path(tempfile.mkdtemp(prefix="wheels-", dir=cache))
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
+        subprocess.run([*command, "--python-version=3.11", "--dest", str(part), "pip==25.3", *SDK[version]], check=True)
+        part.rename(folder)
+    shutil.copytree(folder, target)
+    target.chmod(0o755)
+
+
+def python_side(version: str, cache: Path) -> Path:
+    """Install the SDK and msgpack of one nuclio version into a folder for PYTHONPATH."""
+    folder = cache / f"python-{version}"
+    if not folder.exists():
+        part = Path(tempfile.mkdtemp(prefix="python-", dir=cache))
+        command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(part)]
+        subprocess.run([*command, *SDK[version]], check=True)
+        part.rename(folder)
+    return folder
+
+
+def _tar(folder: Path) -> bytes:
+    """Archive a folder as root's, readable by all."""
+
+    def owner(info: tarfile.TarInfo) -> tarfile.TarInfo:
+        info.uid = info.gid = 0
+        info.mode |= 0o755 if info.isdir() else 0o444
+        return info
+
+    with tempfile.TemporaryFile() as file:
+        with tarfile.open(fileobj=file, mode="w") as archive:
+            for entry in sorted(os.listdir(folder)):
+                archive.add(folder / entry, arcname=entry, filter=owner)
+        file.seek(0)
+        return file.read()
