@@ -21,7 +21,7 @@ def test_artwork_is_copper_and_laminate_and_differs_by_seed() -> None:
 
 def test_vias_lie_on_copper() -> None:
     on_copper = []
-    for seed in range(15):
+    for seed in range(30):
         artwork = draw_artwork((400, 400), 20.8, np.random.default_rng(seed), planes=False)
         for x, y, pad, hole in artwork.vias:
             assert 0 < hole < pad

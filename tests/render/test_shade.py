@@ -5,6 +5,7 @@ import pytest
 
 from training.render import surface
 from training.render.look import KINDS, Look
+from training.render.paintwork import VISIBLE
 from training.render.shade import capture, paint, shade
 
 
@@ -58,7 +59,7 @@ def test_surface_defects_change_the_picture_inside_their_box_only(draw, kind: st
         image = paint(halves(), Look.sample(rng, kind), rng)
         before = image.copy()
         box = draw(image, rng, 20.8, 4)
-        changed = np.abs(image.astype(int) - before.astype(int)).max(axis=2) > surface.VISIBLE
+        changed = np.abs(image.astype(int) - before.astype(int)).max(axis=2) > VISIBLE
         if box is None:
             assert np.array_equal(image, before)
             continue

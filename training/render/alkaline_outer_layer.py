@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +12,6 @@ from training.render.defects import ETCH_LABELS
 from training.render.etch import Etch
 from training.render.look import Look
 from training.render.noise import Image
-from training.render.paintwork import Box
 from training.render.scene import Scene, Truth, etched, scatter
 from training.render.shade import capture, paint
 from training.render.surface import harmless, scratch
@@ -61,15 +59,30 @@ def _surface(image: Image, scene: Scene, truth: Truth, margin: int, rng: np.rand
     """Dirt, then tin, nodules and scratches of the plan."""
     harmless_rng, defect_rng = rng.spawn(2)
     harmless(image, harmless_rng, scene.um_per_px)
-    draw: dict[str, Callable[[tuple[float, float]], Box | None]] = {
-        "residual_tin": lambda at: plating.tin(image, scene.artwork.copper, at, scene.um_per_px, margin, defect_rng),
-        "nodule": lambda at: plating.nodule(image, scene.artwork.copper, at, scene.um_per_px, margin, defect_rng),
-    }
+    copper, pitch = scene.artwork.copper, scene.um_per_px
     for label in scene.wanted:
         if label == "scratch":
-            truth.add(label, scratch(image, defect_rng, scene.um_per_px, margin))
-        elif label in draw:
-            scatter(image, truth, label, draw[label], defect_rng, 20.0, 40)
+            truth.add(label, scratch(image, defect_rng, pitch, margin))
+        elif label == "residual_tin":
+            scatter(
+                image,
+                truth,
+                label,
+                lambda at, size: plating.tin(image, copper, at, size, pitch, margin, defect_rng),
+                plating.TIN_UM,
+                pitch,
+                defect_rng,
+            )
+        elif label == "nodule":
+            scatter(
+                image,
+                truth,
+                label,
+                lambda at, size: plating.nodule(image, copper, at, size, pitch, margin, defect_rng),
+                plating.NODULE_UM,
+                pitch,
+                defect_rng,
+            )
 
 
 def overplated(look: Look, rng: np.random.Generator) -> Look:

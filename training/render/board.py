@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from training.render import acid_outer_layer, alkaline_outer_layer, inner_layer, resin_plug
+from training.render import acid_outer_layer, alkaline_outer_layer, gold_osp, inner_layer, resin_plug
 from training.render.artwork import Artwork, draw_artwork
 from training.render.look import Look
 from training.render.noise import Image
 from training.render.scene import Scene, Truth
+from training.render.shape_bank import ShapeBank
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,7 @@ PROCESSES: Mapping[str, Process] = {
     "acid-outer-layer": Process(acid_outer_layer.LABELS, 10.0, False, acid_outer_layer.render),
     "alkaline-outer-layer": Process(alkaline_outer_layer.LABELS, 10.0, False, alkaline_outer_layer.render),
     "resin-plug": Process(resin_plug.LABELS, 10.0, False, resin_plug.render),
+    "gold-osp": Process(gold_osp.LABELS, 10.0, False, gold_osp.render),
 }
 
 
@@ -51,12 +53,14 @@ def render_board(
     defects: Mapping[str, int] | float = 0.0,
     clean_share: float = 0.0,
     artwork: Artwork | None = None,
+    shapes: ShapeBank | None = None,
 ) -> Board:
     """Draw a board of (height, width) pixels.
 
     function: a folder name under functions/. um_per_px: pixel pitch, None for the function's native one.
     defects: how many of each label to plant, or the mean number of defects per megapixel over all labels.
     clean_share: probability of planting nothing at all. artwork: what to draw; procedural when None.
+    shapes: outlines of real defects (gold-osp uses them beside invented ones).
     Defects that find no place are left out: believe the boxes, not the plan.
     Raises ValueError for unknown functions and labels.
     """
@@ -71,7 +75,7 @@ def render_board(
         wanted = []
     if artwork is None:
         artwork = draw_artwork(size, pitch, art_rng, process.planes)
-    image, truth = process.render(Scene(artwork, pitch, look, wanted, scene_rng))
+    image, truth = process.render(Scene(artwork, pitch, look, wanted, scene_rng, shapes))
     boxes, labels = truth.clipped(size)
     return Board(image, boxes, labels)
 

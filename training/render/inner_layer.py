@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from training.render import surface
 from training.render.defects import ETCH_LABELS
 from training.render.etch import Etch
 from training.render.noise import Image
 from training.render.scene import Scene, Truth, etched, scatter
 from training.render.shade import capture, paint
+from training.render.surface import FOREIGN_UM, foreign_object, harmless, scratch
 
 LABELS = ("open", "short", "nick", "pinhole", "spur", "residual_copper", "scratch", "foreign_object")
 
@@ -33,15 +33,17 @@ def render(scene: Scene) -> tuple[Image, Truth]:
 def dirt(image: Image, scene: Scene, truth: Truth, margin: int, rng: np.random.Generator) -> None:
     """Harmless shades first, then the scratches and foreign objects of the plan."""
     harmless_rng, defect_rng = rng.spawn(2)
-    surface.harmless(image, harmless_rng, scene.um_per_px)
+    harmless(image, harmless_rng, scene.um_per_px)
     for label in scene.wanted:
         if label == "scratch":
-            truth.add(label, surface.scratch(image, defect_rng, scene.um_per_px, margin))
+            truth.add(label, scratch(image, defect_rng, scene.um_per_px, margin))
         elif label == "foreign_object":
             scatter(
                 image,
                 truth,
                 label,
-                lambda centre: surface.foreign_object(image, defect_rng, scene.um_per_px, margin, None, centre),
+                lambda at, size: foreign_object(image, defect_rng, scene.um_per_px, margin, size, at),
+                FOREIGN_UM,
+                scene.um_per_px,
                 defect_rng,
             )

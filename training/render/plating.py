@@ -10,6 +10,9 @@ from training.render.paintwork import Box, commit, is_grey, patch_of
 from training.render.scene import Truth, difference_box
 from training.render.shapes import canvas_for, fill, outline
 
+TIN_UM = (100.0, 1500.0)
+NODULE_UM = (60.0, 400.0)
+
 _TRIES = 60
 
 
@@ -138,14 +141,15 @@ def tin(
     image: Image,
     copper: Mask,
     at: tuple[float, float],
+    size_um: float,
     um_per_px: float,
     margin: int,
     rng: np.random.Generator,
 ) -> Box | None:
-    """锡残: grey-silver matt patch on copper at `at` (x, y), 0.1 to 1.5 mm; None off the copper."""
+    """锡残: grey-silver matt patch of `size_um` on copper at `at` (x, y); None off the copper."""
     if not copper[int(at[1]), int(at[0])]:
         return None
-    size = max(float(np.exp(rng.uniform(np.log(100), np.log(1500)))) / um_per_px, 6.0)
+    size = max(size_um / um_per_px, 6.0)
     shape = outline(size / 2, size / 2 * float(rng.uniform(0.35, 1)), 0.7, rng)
     canvas, corner = canvas_for(shape + at, 3, (image.shape[0], image.shape[1]))
     fill(canvas, shape + at - corner)
@@ -170,14 +174,15 @@ def nodule(
     image: Image,
     copper: Mask,
     at: tuple[float, float],
+    size_um: float,
     um_per_px: float,
     margin: int,
     rng: np.random.Generator,
 ) -> Box | None:
-    """铜瘤: round bump on copper at `at` (x, y), 60 to 400 um: bright cap towards the light, shadow away from it."""
+    """铜瘤: round bump of `size_um` on copper at `at` (x, y): bright cap towards the light, shadow behind."""
     if not copper[int(at[1]), int(at[0])]:
         return None
-    radius = max(float(np.exp(rng.uniform(np.log(60), np.log(400)))) / um_per_px / 2, 3.0)
+    radius = max(size_um / um_per_px / 2, 3.0)
     count = 1 if rng.random() < 0.7 else int(rng.integers(2, 5))
     offsets = rng.normal(0, radius * 0.9, (count, 2)) * (count > 1)
     reach = 2.2 * radius + 3 + float(np.abs(offsets).max())

@@ -14,6 +14,8 @@ from training.render.paintwork import Box, commit, is_grey, patch_of
 from training.render.scene import Truth
 from training.render.shapes import canvas_for, curve, fill, outline, stroke
 
+RESIDUE_UM = (150.0, 3000.0)
+
 Discs = NDArray[np.float32]  # (N, 3): x, y, radius in pixels
 
 _RESINS = ((205, 190, 160), (170, 168, 160), (140, 150, 120), (190, 170, 120), (120, 112, 100), (222, 214, 200))
@@ -261,12 +263,13 @@ def residue(
     image: Image,
     resin: Resin,
     at: tuple[float, float],
+    size_um: float,
     um_per_px: float,
     margin: int,
     rng: np.random.Generator,
 ) -> Box | None:
-    """残胶: patch of resin left on the copper at `at` (x, y), 0.15 to 3 mm, worn through by the brush in places."""
-    size = max(float(np.exp(rng.uniform(np.log(150), np.log(3000)))) / um_per_px, 8.0)
+    """残胶: patch of resin of `size_um` left on the copper at `at` (x, y), worn through by the brush."""
+    size = max(size_um / um_per_px, 8.0)
     shape = outline(size / 2, size / 2 * float(rng.uniform(0.25, 1)), 0.7, rng)
     canvas, corner = canvas_for(shape + at, 4, (image.shape[0], image.shape[1]))
     fill(canvas, shape + at - corner)

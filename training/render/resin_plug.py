@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -12,7 +11,7 @@ from training.render.look import Look
 from training.render.noise import Image, smooth
 from training.render.scene import Scene, Truth, scatter
 from training.render.shade import capture, paint
-from training.render.surface import foreign_object, harmless
+from training.render.surface import FOREIGN_UM, foreign_object, harmless
 
 LABELS = (
     "missing_plug",
@@ -41,24 +40,30 @@ def render(scene: Scene) -> tuple[Image, Truth]:
     discs = plugs.layout((height, width), scene.um_per_px, layout_rng)
     truth = Truth()
     style = plugs.Resin.sample(look, plug_rng)
-    count = Counter(scene.wanted)
-    plan = plugs.assign(discs, [label for label in LABELS[:5] + LABELS[6:7] for _ in range(count[label])], defect_rng)
-    plugs.draw(image, discs, plan, style, look, margin, truth, plug_rng, defect_rng)
+    # Smears lie below the plugs, so that the plugs stay in sight; dirt lies on top of everything.
     for label in scene.wanted:
         if label == "resin_residue":
             scatter(
                 image,
                 truth,
                 label,
-                lambda at: plugs.residue(image, style, at, scene.um_per_px, margin, defect_rng),
+                lambda at, size: plugs.residue(image, style, at, size, scene.um_per_px, margin, defect_rng),
+                plugs.RESIDUE_UM,
+                scene.um_per_px,
                 defect_rng,
             )
-        elif label == "foreign_object":
+    of_plugs = [label for label in scene.wanted if label not in {"resin_residue", "foreign_object"}]
+    plan = plugs.assign(discs, of_plugs, defect_rng)
+    plugs.draw(image, discs, plan, style, look, margin, truth, plug_rng, defect_rng)
+    for label in scene.wanted:
+        if label == "foreign_object":
             scatter(
                 image,
                 truth,
                 label,
-                lambda at: foreign_object(image, defect_rng, scene.um_per_px, margin, None, at),
+                lambda at, size: foreign_object(image, defect_rng, scene.um_per_px, margin, size, at),
+                FOREIGN_UM,
+                scene.um_per_px,
                 defect_rng,
             )
     return capture(image, look, camera_rng), truth

@@ -32,12 +32,23 @@ _ETCH = {"open": 2, "short": 2, "nick": 2, "pinhole": 2, "spur": 2, "residual_co
 _ETCH_MANY = {"open": 5, "short": 5, "nick": 5, "pinhole": 5, "spur": 5, "residual_copper": 5}
 _INNER = {**_ETCH, "scratch": 2, "foreign_object": 2}
 
+
+def _one_each(function: str) -> Mapping[str, int]:
+    return dict.fromkeys(PROCESSES[function].labels, 1)
+
+
 RECIPES = (
     Recipe("inner-layer", "bus.png", (640, 640), "binary", 11, 20.8, _ETCH),
     Recipe("inner-layer", "panel.png", (1200, 1600), "binary", 12, 20.8, _ETCH_MANY),
     Recipe("inner-layer", "grey.jpg", (640, 640), "grey", 13, 20.8, _INNER),
     Recipe("inner-layer", "colour.jpg", (768, 1024), "colour", 22, 20.8, _INNER),
     Recipe("inner-layer", "clean.png", (640, 640), "binary", 15, 20.8),
+    Recipe("acid-outer-layer", "colour.jpg", (640, 640), "colour", 36, 10.0, _one_each("acid-outer-layer")),
+    Recipe("acid-outer-layer", "grey.jpg", (640, 640), "grey", 39, 10.0, _one_each("acid-outer-layer")),
+    Recipe("alkaline-outer-layer", "colour.jpg", (640, 640), "colour", 50, 10.0, _one_each("alkaline-outer-layer")),
+    Recipe("resin-plug", "colour.jpg", (640, 640), "colour", 52, 10.0, _one_each("resin-plug")),
+    Recipe("gold-osp", "green.jpg", (640, 640), "colour", 63, 10.0, _one_each("gold-osp")),
+    Recipe("gold-osp", "black.jpg", (640, 640), "colour", 71, 10.0, _one_each("gold-osp")),
 )
 
 

@@ -14,6 +14,7 @@ from training.render.etch import Etch, etch
 from training.render.look import Look
 from training.render.noise import Field, Image, Mask
 from training.render.paintwork import Box
+from training.render.shape_bank import ShapeBank
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,7 @@ class Scene:
     look: Look
     wanted: Sequence[str]  # slugs to plant
     rng: np.random.Generator
+    shapes: ShapeBank | None = None  # outlines of real defects
 
 
 @dataclass(slots=True)
@@ -109,14 +111,19 @@ def scatter(
     image: Image,
     truth: Truth,
     label: str,
-    place: Callable[[tuple[float, float]], Box | None],
+    place: Callable[[tuple[float, float], float], Box | None],
+    range_um: tuple[float, float],
+    um_per_px: float,
     rng: np.random.Generator,
-    reach: float = 30.0,
-    tries: int = 12,
+    tries: int = 40,
 ) -> None:
-    """Try random places (x, y) clear of recorded defects until `place` draws something visible."""
+    """Try random places (x, y) and sizes (um, all orders of magnitude alike) until `place` draws something visible.
+
+    Places where the defect would cover a recorded one are passed over.
+    """
     height, width = image.shape[:2]
     for _ in range(tries):
         x, y = float(rng.uniform(0.02, 0.98) * width), float(rng.uniform(0.02, 0.98) * height)
-        if not truth.hits(x, y, reach) and truth.add(label, place((x, y))):
+        size_um = float(np.exp(rng.uniform(np.log(range_um[0]), np.log(range_um[1]))))
+        if not truth.hits(x, y, 0.6 * size_um / um_per_px) and truth.add(label, place((x, y), size_um)):
             return

@@ -13,6 +13,8 @@ from training.render.noise import Field, Image, IntPoint, Points, blur, smooth
 from training.render.paintwork import Box, commit, is_grey, patch_of
 from training.render.shapes import canvas_for, curve, fill, outline, stroke
 
+FOREIGN_UM = (120.0, 3000.0)  # sizes of foreign objects
+
 
 def scratch(
     image: Image,
@@ -51,7 +53,7 @@ def scratch(
     depth = canvas.astype(np.float32) / np.float32(255)
     if rng.random() < 0.6:  # the tool skips: strength varies along the line, sometimes down to nothing
         depth *= np.clip(0.75 + 0.5 * smooth(canvas.shape, 14.0, rng), 0, 1)
-    return _groove(image, depth, corner, margin, rng)
+    return groove(image, depth, corner, margin, rng)
 
 
 def _bright_place(image: Image, rng: np.random.Generator) -> tuple[float, float]:
@@ -62,7 +64,7 @@ def _bright_place(image: Image, rng: np.random.Generator) -> tuple[float, float]
     return float(x[best]), float(y[best])
 
 
-def _groove(image: Image, depth: Field, corner: IntPoint, margin: int, rng: np.random.Generator) -> Box | None:
+def groove(image: Image, depth: Field, corner: IntPoint, margin: int, rng: np.random.Generator) -> Box | None:
     """Brighten or darken a groove of the given depth (0 to 1): strong on copper, faint on dark laminate."""
     patch = patch_of(image, depth.shape, corner)
     before = patch.astype(np.float32)
@@ -91,11 +93,11 @@ def foreign_object(
 ) -> Box | None:
     """Fibre, dust lump or film flake of 0.1 to 3 mm, opaque enough to be seen on copper and on laminate."""
     height, width = image.shape[:2]
-    size = (size_um or float(np.exp(rng.uniform(np.log(120), np.log(3000))))) / um_per_px
+    size = (size_um or float(np.exp(rng.uniform(*np.log(FOREIGN_UM))))) / um_per_px
     size = max(size, 5.0)
     style = str(rng.choice(("fibre", "lump", "flake"), p=(0.35, 0.3, 0.35)))
     if style == "lump":
-        size = min(size, 60.0)
+        size = min(size, 700 / um_per_px + 5)
     middle = centre or (float(rng.uniform(0, width)), float(rng.uniform(0, height)))
     shape = curve(size * 1.3, 2.5, rng) if style == "fibre" else _flake(size, style, rng)
     canvas, corner = canvas_for(shape + middle, 6, (height, width))
@@ -135,7 +137,9 @@ def _cover(image: Image, alpha: Field, corner: IntPoint, margin: int, rng: np.ra
         hue = np.array([-0.25, 0.0, 0.25]) * rng.uniform(-0.5, 1)
     if is_grey(before):
         hue = np.zeros(3)
-    texture = 1 + 0.22 * smooth(alpha.shape, 1.2, rng) + 0.2 * smooth(alpha.shape, 5.0, rng)
+    lie = (3.0, 0.9) if rng.random() < 0.5 else (0.9, 3.0)  # fibres of lint have a direction
+    texture = 1 + 0.06 * smooth(alpha.shape, 0.8, rng) + 0.12 * smooth(alpha.shape, lie, rng)
+    texture += 0.14 * smooth(alpha.shape, 4.0, rng)
     colour = level * (1 + hue[None, None, :]) * np.clip(texture, 0.2, 2.0)[:, :, None]
     after = before
     if rng.random() < 0.5:  # matter has height: a soft shadow at its foot
