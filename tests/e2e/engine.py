@@ -41,8 +41,8 @@ class Engine:
         for name in ("data-root", "exec-root"):
             command += [f"--{name}", str(self._folder / name)]
         command += ["--pidfile", str(self._folder / "dockerd.pid")]
-        log = (self._folder / "dockerd.log").open("ab")
-        self._process = subprocess.Popen([*self.prefix, *command], stdout=log, stderr=log, start_new_session=True)
+        with (self._folder / "dockerd.log").open("ab") as log:
+            self._process = subprocess.Popen([*self.prefix, *command], stdout=log, stderr=log, start_new_session=True)
         deadline = time.monotonic() + 60
         while subprocess.run(["docker", "version"], capture_output=True, env=self._env(), check=False).returncode:
             if self._process.poll() is not None or time.monotonic() > deadline:

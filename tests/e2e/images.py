@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
@@ -25,7 +24,13 @@ def python_root(cache: Path) -> Path:
     if not archive.exists():
         cache.mkdir(parents=True, exist_ok=True)
         root = Path(tempfile.mkdtemp(prefix="root-", dir=cache))
-        command = ["debootstrap", "--variant=minbase", "--include=python3-venv,python3-distutils,ca-certificates", "bookworm", str(root)]
+        command = [
+            "debootstrap",
+            "--variant=minbase",
+            "--include=python3-venv,python3-distutils,ca-certificates",
+            "bookworm",
+            str(root),
+        ]
         result = subprocess.run(command, capture_output=True, text=True, check=False)
         if result.returncode:
             raise RuntimeError(f"debootstrap: {result.stdout[-3000:]}")
@@ -69,7 +74,7 @@ def import_helpers(engine: Engine, version: str, cache: Path) -> None:
         (folder / "tmp").mkdir()
         (folder / "dev").mkdir()
         shutil.copy("/bin/busybox", folder / "bin" / "busybox")
-        for applet in "sh cat mkdir rm base64 chmod sleep echo true ls [".split():
+        for applet in ("sh", "cat", "mkdir", "rm", "base64", "chmod", "sleep", "echo", "true", "ls", "["):
             (folder / "bin" / applet).symlink_to("busybox")
         # Debian's busybox has no `install`; nuctl calls `install -m MODE /dev/stdin TARGET`.
         (folder / "bin" / "install").write_text('#!/bin/sh\ncat >"$4" && chmod "$2" "$4"\n', "utf-8")
@@ -111,7 +116,7 @@ def _tar(folder: Path) -> bytes:
 
     with tempfile.TemporaryFile() as file:
         with tarfile.open(fileobj=file, mode="w") as archive:
-            for entry in sorted(os.listdir(folder)):
-                archive.add(folder / entry, arcname=entry, filter=owner)
+            for entry in sorted(folder.iterdir()):
+                archive.add(entry, arcname=entry.name, filter=owner)
         file.seek(0)
         return file.read()

@@ -116,5 +116,7 @@ class Ops:
 
 
 def _pip_setting(name: str) -> str:
-    result = subprocess.run([sys.executable, "-m", "pip", "config", "get", name], capture_output=True, text=True, check=False)
+    result = subprocess.run(
+        [sys.executable, "-m", "pip", "config", "get", name], capture_output=True, text=True, check=False
+    )
     return result.stdout.strip()
