@@ -1,0 +1,91 @@
+"""Move the scores of exported weights so that 0.5, the dialog's default, is each label's best threshold.
+
+    python -m training calibrate inner-layer                       # best F1
+    python -m training calibrate inner-layer --target-recall 0.98  # fewer escapes, at a price that is printed
+
+The graph ends in sigmoid(slope * logit + offset) per label. The offset puts the chosen point at 0.5; the slope is that
+of a logistic fit of right against wrong calls, held within bounds, so that scores spread as chances do.
+The images are those of deeppcb.CALIBRATION: neither trained on nor reported on.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from training import evaluate, metrics, model_file, predict
+
+FEWEST = 20  # defects of a label below which its score is left alone
+SLOPES = (0.5, 2.0)
+SMOOTH = 9  # scores over which the F1 curve is averaged: its very top is luck
+
+
+def logit(score: NDArray[np.float64]) -> NDArray[np.float64]:
+    score = score.clip(1e-6, 1 - 1e-6)
+    return np.log(score / (1 - score))
+
+
+def best_point(curve: metrics.Curve, target_recall: float | None = None) -> float:
+    """The threshold of the best F1, or the highest that reaches the recall (the lowest score, if none does)."""
+    scores = curve.scores.astype(np.float64)
+    if target_recall is not None:
+        recall = np.cumsum(curve.right) / max(curve.defects, 1)
+        reached = np.flatnonzero(recall >= target_recall)
+        return float(scores[reached[0]] if len(reached) else scores[-1])
+    f1 = curve.f1()
+    width = min(SMOOTH, len(f1))
+    smooth = np.convolve(np.pad(f1, width // 2, mode="edge"), np.full(width, 1 / width), "valid")[: len(f1)]
+    best = int(smooth.argmax())
+    following = scores[min(best + 1, len(scores) - 1)]
+    return float((scores[best] + following) / 2)  # half way to the next call: neither sits on the edge
+
+
+def fit_slope(curve: metrics.Curve, point: float) -> float:
+    """Slope a of the chance sigmoid(a * (logit - logit(point))) that a call is right, within SLOPES."""
+    x = logit(curve.scores.astype(np.float64)) - logit(np.array([point]))[0]
+    slopes = np.geomspace(*SLOPES, 41)
+    z = slopes[:, None] * x[None]
+    # Log-likelihood over a small grid: one parameter needs no optimiser.
+    likelihood = np.where(curve.right, -np.logaddexp(0, -z), -np.logaddexp(0, z)).sum(1)
+    return float(slopes[likelihood.argmax()])
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("function", help="folder under functions/, for example inner-layer")
+    parser.add_argument("--model", type=Path, help="changed in place; default: functions/FUNCTION/model.onnx")
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder that holds deeppcb/")
+    parser.add_argument("--set", choices=evaluate.SETS, default="calibration", help="which images")
+    parser.add_argument("--target-recall", type=float, help="in place of the best F1, for example 0.98")
+
+
+def run(args: argparse.Namespace) -> int:
+    path = args.model or Path("functions") / args.function / "model.onnx"
+    model = onnx.load(path)
+    slugs = model_file.slugs(model)
+    slope, offset = model_file.read_calibration(model)
+    scenes = evaluate.load_set(args.set, args.function, args.data, slugs)
+    session = predict.open_session(path)
+    results = [predict.detect(session, scene.image) for scene in scenes]
+    for index, slug in enumerate(slugs):
+        curve = metrics.curve(scenes, results, index)
+        if curve.defects < FEWEST or not len(curve.scores):
+            print(f"{slug:18} {curve.defects} defects: left as it is")
+            continue
+        point = best_point(curve, args.target_recall)
+        steep = fit_slope(curve, point)
+        before, after = curve.at(0.5), curve.at(point)
+        print(
+            f"{slug:18} {point:.3f} becomes 0.5, slope {steep:.2f}: precision {before[0]:.3f} -> {after[0]:.3f}, "
+            f"recall {before[1]:.3f} -> {after[1]:.3f}, F1 {before[2]:.3f} -> {after[2]:.3f}"
+        )
+        offset[index] = steep * (offset[index] - logit(np.array([point]))[0])
+        slope[index] *= steep
+    model_file.write_calibration(model, slope, offset)
+    digest = model_file.save(model, path)
+    told = model_file.announce(path, digest, model_file.metadata(model)["version"])
+    print(f"wrote {path}\nsha256 {digest}" + ("; model.yaml updated" if told else ""))
+    return 0

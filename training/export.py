@@ -1,0 +1,114 @@
+"""Write a checkpoint as model.onnx: uint8 NHWC in, boxes and scores out, names and provenance in its metadata.
+
+    python -m training export inner-layer --checkpoint runs/inner/checkpoint.pt
+
+Calibration starts neutral; run `python -m training calibrate` next, on images kept aside.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import warnings
+from pathlib import Path
+
+import onnx
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import fusion
+
+from training import model_file, recipes
+from training.net import ConvBlock, Detector
+
+OPSET = 17
+
+
+class Exported(nn.Module):
+    """What the file computes: uint8 (B, H, W, 3) RGB -> boxes float32 (B, A, 4), scores float32 (B, A, C)."""
+
+    def __init__(self, detector: Detector, labels: int) -> None:
+        super().__init__()
+        self.detector = detector
+        self.register_buffer(model_file.SLOPE, torch.ones(labels))
+        self.register_buffer(model_file.OFFSET, torch.zeros(labels))
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        prediction = self.detector(images.permute(0, 3, 1, 2).float())
+        logits = prediction.logits * self.calibration_slope + self.calibration_offset
+        # A wild distance may turn a box inside out: an empty box at its left top is harmless, an inverted one is not.
+        top_left = prediction.boxes[..., :2]
+        boxes = torch.cat((top_left, torch.maximum(prediction.boxes[..., 2:], top_left)), dim=-1)
+        return boxes, logits.sigmoid()
+
+
+def fold(detector: Detector) -> Detector:
+    """Batch norms into their convolutions, /255 into the stem; in place."""
+    for module in detector.modules():
+        if isinstance(module, ConvBlock):
+            module[0] = fusion.fuse_conv_bn_eval(module[0], module[1])
+            module[1] = nn.Identity()
+    with torch.no_grad():
+        detector.stem[0][0].weight.div_(255)
+    return detector
+
+
+def load_detector(checkpoint: Path) -> tuple[Detector, list[str]]:
+    """The averaged weights of a training run, in evaluation mode, and their labels."""
+    saved = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    detector = Detector(len(saved["slugs"]))
+    detector.load_state_dict(saved["average"])
+    return detector.eval(), list(saved["slugs"])
+
+
+def to_onnx(detector: Detector, labels: int) -> onnx.ModelProto:
+    """The graph, with dynamic batch, height and width. `detector` is folded in place."""
+    buffer = io.BytesIO()
+    with warnings.catch_warnings():
+        # The TorchScript exporter is deprecated but needs no further package and writes the smaller graph.
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            Exported(fold(detector), labels).eval(),
+            (torch.zeros(1, 64, 96, 3, dtype=torch.uint8),),
+            buffer,
+            opset_version=OPSET,
+            dynamo=False,
+            input_names=["images"],
+            output_names=["boxes", "scores"],
+            dynamic_axes={
+                "images": {0: "batch", 1: "height", 2: "width"},
+                "boxes": {0: "batch", 1: "cells"},
+                "scores": {0: "batch", 1: "cells"},
+            },
+        )
+    return onnx.load_model_from_string(buffer.getvalue())
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("function", help="folder under functions/, for example inner-layer")
+    parser.add_argument("--checkpoint", type=Path, required=True)
+    parser.add_argument("--out", type=Path, help="default: functions/FUNCTION/model.onnx")
+    parser.add_argument("--version", default="0.1.0", help="written into the weights and into model.yaml")
+
+
+def run(args: argparse.Namespace) -> int:
+    recipe = recipes.get(args.function)
+    detector, slugs = load_detector(args.checkpoint)
+    if slugs != recipe.slugs:
+        raise SystemExit(f"{args.checkpoint} was trained for {slugs}, {args.function} has {recipe.slugs}")
+    model = to_onnx(detector, len(slugs))
+    details = {
+        "model": args.function,
+        "version": args.version,
+        "slugs": json.dumps(slugs),
+        "tile": str(recipe.tile),
+        "um_per_px": str(recipe.um_per_px),
+        "provenance": recipe.provenance,
+    }
+    onnx.helper.set_model_props(model, details)
+    path = args.out or Path("functions") / args.function / "model.onnx"
+    digest = model_file.save(model, path)
+    told = model_file.announce(path, digest, args.version)
+    print(f"wrote {path} ({path.stat().st_size / 1e6:.1f} MB)\nsha256 {digest}")
+    print("model.yaml updated" if told else "no model.yaml beside it: write the sha256 there yourself")
+    return 0

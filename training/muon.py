@@ -1,0 +1,74 @@
+"""Muon for the hidden convolutions, AdamW for everything else.
+
+Muon replaces a weight matrix's momentum by the nearest (semi-)orthogonal matrix, found with five Newton-Schulz steps
+in bfloat16 (Jordan et al., 2024). On this task it reached in minutes what AdamW alone needed several times longer for.
+torch.optim.Muon takes matrices only; here a convolution (O, I, h, w) is the matrix (O, I*h*w).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+
+import torch
+from torch import Tensor, nn
+
+# Coefficients of the quintic iteration: steepest at zero while all singular values stay within about 0.7 to 1.2.
+QUINTIC = (3.4445, -4.7750, 2.0315)
+STEPS = 5
+
+
+def orthogonalise(matrix: Tensor) -> Tensor:
+    """(m, n) -> nearly orthogonal (m, n) with the same row and column space, bfloat16."""
+    a, b, c = QUINTIC
+    x = matrix.bfloat16()
+    tall = x.shape[0] > x.shape[1]
+    if tall:
+        x = x.T
+    x = x / (x.norm() + 1e-7)
+    for _ in range(STEPS):
+        gram = x @ x.T
+        x = a * x + (b * gram + c * gram @ gram) @ x
+    return x.T if tall else x
+
+
+class Muon(torch.optim.Optimizer):
+    """Nesterov momentum, orthogonalised, scaled by 0.2 sqrt(longest side) so that AdamW's learning rates fit."""
+
+    def __init__(
+        self, params: Iterable[Tensor], lr: float = 2.5e-3, momentum: float = 0.95, weight_decay: float = 0.05
+    ) -> None:
+        super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
+        loss = None if closure is None else closure()
+        for group in self.param_groups:
+            for weight in group["params"]:
+                if weight.grad is None:
+                    continue
+                state = self.state[weight]
+                if not state:
+                    state["momentum"] = torch.zeros_like(weight)
+                velocity = state["momentum"]
+                velocity.lerp_(weight.grad, 1 - group["momentum"])
+                update = weight.grad.lerp(velocity, group["momentum"])
+                matrix = orthogonalise(update.flatten(1)).to(weight.dtype)
+                scale = 0.2 * math.sqrt(max(matrix.shape))
+                weight.mul_(1 - group["lr"] * group["weight_decay"])
+                weight.add_(matrix.view_as(weight), alpha=-group["lr"] * scale)
+        return loss
+
+
+def build_optimizers(model: nn.Module, lr: float, weight_decay: float = 0.05) -> list[torch.optim.Optimizer]:
+    """[Muon on the hidden convolutions, AdamW on stem, outputs, norms and biases]."""
+    hidden, plain, bare = [], [], []
+    for name, weight in model.named_parameters():
+        if weight.ndim < 4:
+            bare.append(weight)
+        elif name.startswith("stem.0.") or name.endswith((".labels.weight", ".distances.weight")):
+            plain.append(weight)
+        else:
+            hidden.append(weight)
+    groups = [{"params": plain, "weight_decay": weight_decay}, {"params": bare, "weight_decay": 0.0}]
+    return [Muon(hidden, lr, weight_decay=weight_decay), torch.optim.AdamW(groups, lr=lr, betas=(0.9, 0.99))]

@@ -1,0 +1,204 @@
+"""A folder of rendered inner-layer boards to train on: drawn once, read many times.
+
+    python -m training pool inner-layer --out runs/pool --count 2000
+
+Three kinds of board, 640 x 640 px each:
+
+- `procedural`: artwork of the generator, defects planted, pitch 13 to 28 um/px;
+- `template`: artwork of DeepPCB's defect-free templates (training groups only), defects planted;
+- `shaded`: DeepPCB's real images with their real defects, thresholded to a mask and shaded as a grey or a colour
+  camera would see them.
+
+Tile number i depends on the seed and i alone, so that a pool can be grown and rendered by several processes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from training import deeppcb
+from training.render import surface
+from training.render.artwork import draw_artwork
+from training.render.etch import Etch
+from training.render.inner_layer import LABELS, MARGIN_UM
+from training.render.look import Look
+from training.render.scene import etched
+from training.render.shade import capture, paint
+from training.scene import Scene
+
+SIDE = 640
+KINDS = {"procedural": 0.45, "template": 0.30, "shaded": 0.25}
+LOOKS = {"binary": 0.4, "grey": 0.28, "colour": 0.32}
+CLEAN = 0.12  # share of tiles without planted defects
+PER_TILE = 11.0  # mean number of planted defects
+PITCHES = (13.0, 28.0)  # um/px of procedural artwork
+LONG_SHARE = 0.3  # share of scratches drawn from LONG_UM: a tile is 13 mm wide
+LONG_UM = (6_000.0, 30_000.0)
+ON_SURFACE = ("scratch", "foreign_object")
+VISIBLE = 14  # grey levels: what changed less is not part of a defect
+CELL = 3  # px: the grid to which the trail of a defect is thinned
+
+
+def turned(mask: NDArray[np.uint8], number: int) -> NDArray[np.uint8]:
+    """One of the eight flips and quarter turns."""
+    mask = np.rot90(mask, number % 4)
+    return np.ascontiguousarray(mask[:, ::-1] if number >= 4 else mask)
+
+
+def trail(before: NDArray[np.uint8], after: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Where a defect shows: (P, 2) xy of changed pixels, one per cell of CELL px."""
+    changed = np.abs(after.astype(np.int16) - before).max(axis=2) > VISIBLE
+    y, x = np.nonzero(changed)
+    _, first = np.unique((y // CELL) * 4096 + x // CELL, return_index=True)
+    return np.stack((x[first], y[first]), axis=1).astype(np.float32)
+
+
+@dataclass
+class Planted:
+    """Defects so far; `trails` rows are x, y, index of the defect."""
+
+    boxes: list[tuple[float, ...]] = field(default_factory=list)
+    labels: list[int] = field(default_factory=list)
+    trails: list[NDArray[np.float32]] = field(default_factory=list)
+
+
+def lay_on_surface(
+    image: NDArray[np.uint8], wanted: list[str], pitch: float, planted: Planted, rng: np.random.Generator
+) -> None:
+    """Scratches and foreign objects on a painted board, in place, each with its trail."""
+    margin = max(round(MARGIN_UM / pitch), 2)
+    for label in wanted:
+        before = image.copy()
+        if label == "scratch":
+            length = float(rng.uniform(*LONG_UM)) if rng.random() < LONG_SHARE else None
+            box = surface.scratch(image, rng, pitch, margin, length)
+        else:
+            box = surface.foreign_object(image, rng, pitch, margin)
+        if box is None:
+            continue
+        points = trail(before, image)
+        owner = np.full((len(points), 1), len(planted.boxes), np.float32)
+        planted.trails.append(np.concatenate((points, owner), axis=1))
+        planted.boxes.append(tuple(np.clip(box, 0, SIDE)))
+        planted.labels.append(LABELS.index(label))
+
+
+def render_tile(data: Path, names: list[str], seed: int, number: int) -> Scene:
+    """Tile `number` of a pool; `names` are the DeepPCB images that may be used."""
+    rng = np.random.default_rng((seed, number))
+    kind = str(rng.choice(list(KINDS), p=list(KINDS.values())))
+    look_kind = str(rng.choice(list(LOOKS), p=list(LOOKS.values())))
+    if kind == "shaded" and look_kind == "binary":
+        look_kind = "grey"  # the raw image itself is the binary look
+    look = Look.sample(rng, look_kind)
+    wanted = [] if rng.random() < CLEAN else [str(x) for x in rng.choice(LABELS, rng.poisson(PER_TILE))]
+    in_copper = [label for label in wanted if label not in ON_SURFACE]
+    planted = Planted()
+    pitch = deeppcb.UM_PER_PX
+    name = str(rng.choice(names))
+    if kind == "shaded":
+        grey = deeppcb.read_grey(data / "images" / f"{name}.jpg")
+        coverage = cv2.GaussianBlur((grey < 128).astype(np.float32), (0, 0), rng.uniform(0.5, 1.0))
+        text = (data / "labels" / f"{name}.txt").read_text()
+        boxes, labels = deeppcb.parse_labels(text, name, list(LABELS))
+        planted.boxes, planted.labels = [tuple(box) for box in boxes], labels.tolist()
+    else:
+        if kind == "template":
+            mask = turned((deeppcb.read_grey(data / "templates" / f"{name}.png") < 128).astype(np.uint8), rng.integers(8))
+        else:
+            pitch = float(rng.uniform(*PITCHES))
+            mask = draw_artwork((SIDE, SIDE), pitch, rng).copper
+        margin = max(round(MARGIN_UM / pitch), 2)
+        coverage, truth = etched(mask, in_copper, Etch.sample(rng), pitch, margin, rng)
+        found, slugs = truth.clipped((SIDE, SIDE))
+        planted.boxes, planted.labels = [tuple(box) for box in found], [LABELS.index(slug) for slug in slugs]
+    image = paint(coverage, look, rng)
+    if look.kind != "binary":
+        surface.harmless(image, rng, pitch)
+        lay_on_surface(image, [label for label in wanted if label in ON_SURFACE], pitch, planted, rng)
+    image = capture(image, look, rng)
+    trails = np.concatenate(planted.trails) if planted.trails else np.empty((0, 3), np.float32)
+    return Scene(
+        image[:, :, 0] if look.kind != "colour" else image,
+        np.array(planted.boxes, np.float32).reshape(-1, 4),
+        np.array(planted.labels, np.int64),
+        f"{kind}-{look.kind}-{number}",
+        trails=trails,
+    )
+
+
+def write(path: Path, scene: Scene) -> None:
+    """Save atomically: a pool may be read while it grows."""
+    temporary = path.with_suffix(".tmp.npz")
+    np.savez(temporary, image=scene.image, boxes=scene.boxes, labels=scene.labels, trails=scene.trails, name=scene.name)
+    temporary.replace(path)
+
+
+def read(path: Path) -> Scene:
+    with np.load(path) as part:
+        return Scene(part["image"], part["boxes"], part["labels"], str(part["name"]), trails=part["trails"])
+
+
+class Pool:
+    """The rendered boards of a folder, read on first use and then kept (0.4 to 1.2 MiB each)."""
+
+    def __init__(self, folder: Path, look_again: int = 400) -> None:
+        self.folder, self.look_again = folder, look_again
+        self.paths: list[Path] = []
+        self.kept: dict[Path, Scene] = {}
+        self.draws = 0
+
+    def draw(self, rng: np.random.Generator) -> Scene:
+        if self.draws % self.look_again == 0:
+            self.paths = sorted(path for path in self.folder.glob("*.npz") if not path.name.endswith(".tmp.npz"))
+            if not self.paths:
+                raise FileNotFoundError(f"no rendered boards in {self.folder}: run `python -m training pool` first")
+        self.draws += 1
+        path = self.paths[int(rng.integers(len(self.paths)))]
+        if path not in self.kept:
+            self.kept[path] = read(path)
+        return self.kept[path]
+
+
+def render_range(data: Path, out: Path, seed: int, numbers: range) -> None:
+    """Render the tiles that are not there yet."""
+    cv2.setNumThreads(1)
+    names = [path.stem for path in sorted((data / "images").glob("*.jpg")) if path.stem[:5] in deeppcb.TRAIN]
+    for number in numbers:
+        path = out / f"{number:06d}.npz"
+        if not path.exists():
+            write(path, render_tile(data, names, seed, number))
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("function", choices=["inner-layer"])
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder that holds deeppcb/")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--count", type=int, default=2000)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
+
+
+def run(args: argparse.Namespace) -> int:
+    args.out.mkdir(parents=True, exist_ok=True)
+    workers = [
+        multiprocessing.Process(
+            target=render_range,
+            args=(args.data / "deeppcb", args.out, args.seed, range(first, args.count, args.processes)),
+        )
+        for first in range(args.processes)
+    ]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    print(f"{sum(1 for _ in args.out.glob('*.npz'))} boards in {args.out}")
+    return max(worker.exitcode or 0 for worker in workers)

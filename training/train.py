@@ -1,0 +1,229 @@
+"""The training loop: resumable, seeded, on one CPU or GPU.
+
+    python -m training train inner-layer --minutes 30 --out runs/inner
+
+The schedule ends after `--iterations`, or earlier when `--minutes` of wall time are over: the cosine follows
+whichever is nearer its end, so that a run on a slow machine still ends with a small learning rate.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import math
+import os
+import queue
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from training import augment
+from training.assign import PADDING
+from training.loss import detection_loss
+from training.muon import build_optimizers
+from training.net import Detector
+from training.scene import Source
+
+# glibc hands freed memory back to the kernel and fetches it again at every step; the activations of a net make that
+# a tenth of the time. The variables are read at process start only, hence the re-exec.
+ALLOCATOR = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "8589934592", "MALLOC_TOP_PAD_": "67108864"}
+
+WARMUP = 150
+FINAL_RATE = 0.02
+EMA_DECAY = 0.9985
+CLIP = 10.0
+LOG_EVERY = 50
+SAVE_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run does; stored in its checkpoints."""
+
+    slugs: tuple[str, ...]
+    iterations: int
+    minutes: float
+    batch: int = 8
+    side: int = 320
+    wide_share: float = 0.0  # share of batches of a quarter as many crops twice as wide: defects as long as a tile
+    rate: float = 2.5e-3
+    seed: int = 1
+    fragments: tuple[str, ...] = ("scratch", "foreign_object")
+
+
+def restart_with_allocator() -> None:
+    """Run this process again with glibc told to keep its memory; returns at once the second time."""
+    if sys.platform != "linux" or all(os.environ.get(key) == value for key, value in ALLOCATOR.items()):
+        return
+    os.environ.update(ALLOCATOR)
+    os.execv(sys.executable, [sys.executable, "-m", "training", *sys.argv[1:]])
+
+
+def collate(crops: list[augment.Crop]) -> tuple[Tensor, Tensor, Tensor]:
+    """Crops -> images uint8 (B, S, S, 3), boxes float32 (B, M, 4), labels int64 (B, M) padded with PADDING."""
+    most = max(1, *(len(crop.boxes) for crop in crops))
+    boxes = np.zeros((len(crops), most, 4), np.float32)
+    labels = np.full((len(crops), most), PADDING, np.int64)
+    for row, crop in enumerate(crops):
+        boxes[row, : len(crop.boxes)] = crop.boxes
+        labels[row, : len(crop.labels)] = crop.labels
+    return torch.from_numpy(np.stack([crop.image for crop in crops])), torch.from_numpy(boxes), torch.from_numpy(labels)
+
+
+def batches(plan: Plan, sources: list[tuple[float, Source]], start: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Endless batches, made by a thread a few ahead; batch number i depends on the seed and i alone."""
+    shares = np.array([share for share, _ in sources])
+    shares /= shares.sum()
+    fragments = frozenset(plan.slugs.index(slug) for slug in plan.fragments if slug in plan.slugs)
+    ready: queue.Queue[tuple[Tensor, Tensor, Tensor] | BaseException] = queue.Queue(maxsize=6)
+
+    def produce() -> None:
+        number = start
+        try:
+            while True:
+                rng = np.random.default_rng((plan.seed, number))
+                wide = rng.random() < plan.wide_share
+                count, side = (plan.batch // 4, plan.side * 2) if wide else (plan.batch, plan.side)
+                picked = rng.choice(len(sources), size=count, p=shares)
+                crops = [augment.crop(sources[i][1].draw(rng), side, rng, fragments) for i in picked]
+                ready.put(collate(crops))
+                number += 1
+        except BaseException as error:  # a dead producer must end the run, not hang it
+            ready.put(error)
+
+    threading.Thread(target=produce, daemon=True).start()
+    while True:
+        item = ready.get()
+        if isinstance(item, BaseException):
+            raise item
+        yield item
+
+
+def learning_rate(iteration: int, progress: float) -> float:
+    """Share of the full rate: linear warm-up, then a cosine down to FINAL_RATE at progress 1."""
+    warm = min(1.0, (iteration + 1) / WARMUP)
+    return warm * (FINAL_RATE + (1 - FINAL_RATE) * 0.5 * (1 + math.cos(math.pi * min(1.0, progress))))
+
+
+@torch.no_grad()
+def update_average(average: nn.Module, model: nn.Module, iteration: int) -> None:
+    """Move the averaged weights towards the model's; faster at first, when the average is of noise."""
+    decay = min(EMA_DECAY, (1 + iteration) / (10 + iteration))
+    for kept, new in zip(average.state_dict().values(), model.state_dict().values(), strict=True):
+        if kept.dtype.is_floating_point:
+            kept.lerp_(new, 1 - decay)
+        else:
+            kept.copy_(new)
+
+
+def train(plan: Plan, sources: list[tuple[float, Source]], out: Path, start_from: Path | None = None) -> Path:
+    """Train to the end of the plan; returns the checkpoint, which is rewritten every minute.
+
+    `out`/checkpoint.pt of an interrupted run is continued; `start_from` (another run's checkpoint) gives only weights.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    path = out / "checkpoint.pt"
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    torch.manual_seed(plan.seed)
+    model = Detector(len(plan.slugs)).to(device, memory_format=torch.channels_last)
+    if start_from is not None:
+        model.load_state_dict(torch.load(start_from, map_location=device, weights_only=True)["average"])
+    average = copy.deepcopy(model).eval()
+    optimizers = build_optimizers(model, plan.rate)
+    iteration, spent = 0, 0.0
+    if path.exists():
+        saved = torch.load(path, map_location=device, weights_only=True)
+        model.load_state_dict(saved["model"])
+        average.load_state_dict(saved["average"])
+        for optimizer, state in zip(optimizers, saved["optimizers"], strict=True):
+            optimizer.load_state_dict(state)
+        iteration, spent = saved["iteration"], saved["seconds"]
+        print(f"continuing {path} at iteration {iteration}", flush=True)
+
+    def save() -> None:
+        content = {
+            "model": model.state_dict(),
+            "average": average.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in optimizers],
+            "iteration": iteration,
+            "seconds": spent,
+            "slugs": list(plan.slugs),
+        }
+        torch.save(content, path.with_suffix(".tmp"))
+        path.with_suffix(".tmp").replace(path)
+
+    model.train()
+    began, last_save, last_log = time.monotonic() - spent, time.monotonic(), time.monotonic()
+    sums = np.zeros(2)
+    for images, boxes, labels in batches(plan, sources, iteration):
+        spent = time.monotonic() - began
+        progress = max(iteration / plan.iterations, spent / 60 / plan.minutes if plan.minutes else 0.0)
+        if progress >= 1:
+            break
+        rate = learning_rate(iteration, progress)
+        for optimizer in optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = plan.rate * rate
+        pixels = images.to(device, non_blocking=True).permute(0, 3, 1, 2)  # an NHWC view: already channels_last
+        with torch.autocast(device.type, torch.bfloat16):
+            prediction = model(pixels.float() / 255)
+        label_loss, box_loss = detection_loss(prediction, boxes.to(device), labels.to(device))
+        for optimizer in optimizers:
+            optimizer.zero_grad(set_to_none=True)
+        (label_loss + box_loss).backward()
+        norm = nn.utils.clip_grad_norm_(model.parameters(), CLIP)
+        if torch.isfinite(norm):  # one bad batch must not poison the weights
+            for optimizer in optimizers:
+                optimizer.step()
+        update_average(average, model, iteration)
+        sums += (label_loss.item(), box_loss.item())
+        iteration += 1
+        if iteration % LOG_EVERY == 0:
+            speed = LOG_EVERY * plan.batch / (time.monotonic() - last_log)
+            last_log = time.monotonic()
+            bar = "#" * int(20 * progress)
+            mean_label, mean_box = sums / LOG_EVERY
+            print(
+                f"[{bar:.<20}] {progress:4.0%} iteration {iteration} {spent / 60:.1f} min "
+                f"label {mean_label:.3f} box {mean_box:.3f} rate {rate:.3f} {speed:.0f} crops/s",
+                flush=True,
+            )
+            sums[:] = 0
+        if time.monotonic() - last_save > SAVE_SECONDS:
+            save()
+            last_save = time.monotonic()
+    save()
+    return path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("function", help="folder under functions/, for example inner-layer")
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder that holds deeppcb/")
+    parser.add_argument("--out", type=Path, required=True, help="folder of checkpoints; an interrupted run continues")
+    parser.add_argument("--minutes", type=float, default=0.0, help="end the schedule after this wall time; 0: no limit")
+    parser.add_argument("--iterations", type=int, default=20000, help="end of the schedule in batches of 8")
+    parser.add_argument("--pool", type=Path, help="folder of rendered boards (`python -m training pool`) to mix in")
+    parser.add_argument("--start-from", type=Path, help="checkpoint of another run to take the weights from")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0: as many as torch likes")
+
+
+def run(args: argparse.Namespace) -> int:
+    restart_with_allocator()
+    from training import recipes
+
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    recipe = recipes.get(args.function)
+    wide = recipes.WIDE_SHARE if args.pool else 0.0
+    plan = Plan(tuple(recipe.slugs), args.iterations, args.minutes, seed=args.seed, wide_share=wide)
+    path = train(plan, recipe.sources(args.data, args.pool, recipe.slugs), args.out, args.start_from)
+    print(f"wrote {path}; next: python -m training export {args.function} --checkpoint {path}")
+    return 0
