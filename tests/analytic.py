@@ -11,8 +11,10 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
@@ -39,23 +41,35 @@ labels:
 """
 
 
+def f32(values: object) -> npt.NDArray[np.float32]:
+    """Array literals that type checkers understand."""
+    return np.asarray(values, np.float32)
+
+
+def i32(values: object) -> npt.NDArray[np.int32]:
+    return np.asarray(values, np.int32)
+
+
+def i64(values: object) -> npt.NDArray[np.int64]:
+    return np.asarray(values, np.int64)
+
+
 def model(tile: int = TILE) -> bytes:
     """Return the ONNX file; input uint8 (B, tile, tile, 3), outputs boxes (B, N, 4) and scores (B, N, 2)."""
     position = np.arange(tile, dtype=np.float32)
-    constants = {
-        "channel_r": np.int64([0]),
-        "channel_b": np.int64([2]),
+    constants: dict[str, Any] = {
+        "channel_r": i64([0]),
+        "channel_b": i64([2]),
         "half": np.float32(127.5),
         "white": np.float32(255),
         "one": np.float32(1),
         "after": np.broadcast_to(position + 1, (1, 1, tile, tile)).copy(),  # x of the pixel's right edge
         "before": np.broadcast_to(tile - position, (1, 1, tile, tile)).copy(),
-        "all": np.int64([0, -1, 1]),
         "size": np.float32(tile),
-        "starts": np.int64([4, 4]),
-        "ends": np.int64([tile, tile]),
-        "axes": np.int64([2, 3]),
-        "steps": np.int64([STRIDE, STRIDE]),
+        "starts": i64([4, 4]),
+        "ends": i64([tile, tile]),
+        "axes": i64([2, 3]),
+        "steps": i64([STRIDE, STRIDE]),
     }
     constants["after_y"] = constants["after"].transpose(0, 1, 3, 2).copy()
     constants["before_y"] = constants["before"].transpose(0, 1, 3, 2).copy()
@@ -99,8 +113,7 @@ def model(tile: int = TILE) -> bytes:
             helper.make_node("Transpose", [f"{name}_s"], [f"{name}_t"], perm=[0, 2, 3, 1]),
             helper.make_node("Reshape", [f"{name}_t", f"{name}_shape"], [name]),
         ]
-    constants["boxes_shape"], constants["scores_shape"] = np.int64([0, -1, 4]), np.int64([0, -1, 2])
-    del constants["all"]
+    constants["boxes_shape"], constants["scores_shape"] = i64([0, -1, 4]), i64([0, -1, 2])
     # Reshape's 0 keeps B; height and width fold into -1.
     graph = helper.make_graph(
         nodes,
@@ -129,7 +142,7 @@ def write_function(folder: Path, weights: bytes | None = None, tile: int = TILE,
     return folder
 
 
-def board(height: int, width: int, boxes: list[tuple[int, int, int, int]], value: int = 255) -> np.ndarray:
+def board(height: int, width: int, boxes: list[tuple[int, int, int, int]], value: int = 255) -> npt.NDArray[np.uint8]:
     """Return a dark grey board uint8 (H, W) with solid rectangles."""
     image = np.full((height, width), 40, np.uint8)
     for x1, y1, x2, y2 in boxes:
