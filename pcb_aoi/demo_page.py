@@ -28,15 +28,15 @@ _STYLE = """
 * { box-sizing: border-box; }
 body { margin: 0; background: #f4f6f8; color: var(--ink);
   font: 15px/1.5 system-ui, "Noto Sans CJK SC", "PingFang SC", "Microsoft YaHei", sans-serif; }
-header, main { max-width: 1180px; margin: 0 auto; padding: 24px 20px; }
-h1 { font-size: 26px; margin: 0; } h2 { font-size: 20px; margin: 32px 0 4px; } h3 { font-size: 15px; margin: 0; }
+header, main { max-width: 1180px; margin: 0 auto; padding: 24px 20px 8px; } main { padding-top: 0; }
+h1 { font-size: 26px; margin: 0; } h2 { font-size: 20px; margin: 20px 0 4px; } h3 { font-size: 15px; margin: 0; }
 small, .soft { color: var(--soft); font-size: 13px; font-weight: normal; }
 .tiles { display: flex; flex-wrap: wrap; gap: 12px; margin: 18px 0 10px; }
 .tile { background: #fff; border: 1px solid var(--line); border-radius: 10px; padding: 10px 18px; min-width: 130px; }
 .tile b { display: block; font-size: 26px; line-height: 1.2; }
 .ok { color: var(--ok); } .bad { color: var(--bad); }
 .board { background: #fff; border: 1px solid var(--line); border-radius: 10px; padding: 14px; margin: 14px 0; }
-.board > svg { display: block; width: 100%; height: auto; max-height: 80vh; background: #10161c; margin-top: 10px; }
+.board > svg { display: block; width: 100%; height: auto; max-height: 70vh; background: #10161c; margin-top: 10px; }
 .labels { display: flex; flex-wrap: wrap; gap: 4px 14px; font-size: 13px; }
 .chip { display: inline-block; width: 12px; height: 12px; border-radius: 3px; margin-right: 5px; vertical-align: -1px; }
 .defects { display: grid; grid-template-columns: repeat(auto-fill, minmax(158px, 1fr)); gap: 12px; margin-top: 14px; }
@@ -44,7 +44,7 @@ small, .soft { color: var(--soft); font-size: 13px; font-weight: normal; }
 .defects svg { display: block; width: 100%; aspect-ratio: 1; background: #10161c; border-radius: 6px; }
 .defects svg use { image-rendering: pixelated; }
 rect { fill: none; vector-effect: non-scaling-stroke; stroke-width: 2; }
-.planted { stroke: #fff; stroke-width: 1.5; stroke-dasharray: 4 3; } .missed { stroke: #ff1744; stroke-width: 3; }
+.planted { stroke: #1e88ff; stroke-width: 1.5; stroke-dasharray: 4 3; } .missed { stroke: #ff1744; stroke-width: 3; }
 .number { font-weight: 700; fill: #fff; paint-order: stroke; stroke: #10161c; stroke-width: 4px;
   vector-effect: non-scaling-stroke; }
 #boxes:not(:checked) ~ main .boxes { display: none; }
