@@ -15,8 +15,9 @@ from pcb_aoi.errors import BadImage, TooLarge, UnsupportedImage
 
 UInt8 = npt.NDArray[np.uint8]
 
-# Named one by one: every further decoder (EPS, PSD, FITS, ...) is a way in that no annotator needs.
-FORMATS = ("JPEG", "MPO", "PNG", "BMP", "DIB", "TIFF", "WEBP", "GIF", "PPM", "JPEG2000") + (
+# Named one by one: every further decoder (EPS, PSD, FITS, ...) is a way in that no annotator needs. MPO, the stereo
+# JPEG of phones, comes in as JPEG: it has no entry of its own in Pillow's table.
+FORMATS = ("JPEG", "PNG", "BMP", "DIB", "TIFF", "WEBP", "GIF", "PPM", "JPEG2000") + (
     ("AVIF",) if features.check("avif") else ()
 )
 _SUPPORTED = "JPEG, PNG, BMP, TIFF, WEBP, GIF, PPM, JPEG 2000"
