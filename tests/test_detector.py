@@ -157,6 +157,20 @@ def test_boxes_that_are_not_finite_are_dropped_and_said(detector: Detector, monk
     assert "not finite" in result.warnings[0]
 
 
+def test_an_infinite_score_is_no_detection(detector: Detector, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = detector.session.run
+
+    def bad(tiles: np.ndarray) -> list[np.ndarray]:
+        boxes, scores = run(tiles)
+        scores[:, :30] = np.inf
+        return [boxes, scores]
+
+    monkeypatch.setattr(detector.session, "run", bad)
+    found = detector.detect(analytic.board(64, 64, [(0, 40, 64, 60)])).detections
+    assert len(found) == 1
+    assert np.isfinite(found.scores).all()
+
+
 def test_nothing_but_nan_is_an_error_and_not_an_empty_answer(
     detector: Detector, monkeypatch: pytest.MonkeyPatch
 ) -> None:

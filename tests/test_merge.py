@@ -98,6 +98,28 @@ def test_labels_do_not_hide_each_other() -> None:
     assert sorted(merged(defects, labels=[0, 1]).labels.tolist()) == [0, 1]
 
 
+def test_long_defects_of_two_labels_are_not_joined() -> None:
+    crossing = [(300.0, 100.0, 1500.0, 130.0), (500.0, 120.0, 900.0, 160.0)]
+    found = merged(crossing, labels=[0, 1])
+    assert dict(zip(found.labels.tolist(), map(tuple, found.boxes.tolist()), strict=True)) == dict(enumerate(crossing))
+
+
+def test_a_joined_defect_has_the_best_score_of_its_fragments() -> None:
+    grid = tiles.plan(640, 1152, TILE, OVERLAP)
+    found = Detections(f32([[100, 10, 640, 30], [512, 10, 1000, 30]]), f32([0.6, 0.9]), i32([0, 0]))
+    for order in ([0, 1], [1, 0]):
+        owners = np.array([0, 1])[order]
+        result, _ = merge.across_tiles(found[np.array(order)], owners, grid)
+        assert result.scores.tolist() == [np.float32(0.9)]
+
+
+def test_only_another_tile_can_have_seen_more() -> None:
+    """Two boxes of one tile were told apart there, with the same pixels in sight: neither is the other's fragment."""
+    grid = tiles.plan(640, 1152, TILE, OVERLAP)
+    found = Detections(f32([[400, 90, 627, 140], [600, 100, 630, 130]]), f32([0.9, 0.8]), i32([0, 0]))
+    assert len(merge.across_tiles(found, np.array([0, 0]), grid)[0]) == 2
+
+
 def test_a_small_defect_inside_a_long_ones_box_survives() -> None:
     long, small = (100.0, 100.0, 1900.0, 1400.0), (560.0, 700.0, 600.0, 740.0)
     assert as_set(merged([long, small])) >= {long, small}
