@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 import threading
 import warnings
 from dataclasses import dataclass
@@ -21,6 +22,20 @@ FORMATS = ("JPEG", "PNG", "BMP", "DIB", "TIFF", "WEBP", "GIF", "PPM", "JPEG2000"
     ("AVIF",) if features.check("avif") else ()
 )
 _SUPPORTED = "JPEG, PNG, BMP, TIFF, WEBP, GIF, PPM, JPEG 2000"
+
+# What Pillow's decoders raise on damaged files. Most of it is not documented, and none of it is a fault of ours.
+_UNREADABLE = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    RuntimeError,
+    struct.error,
+)
 
 # Pillow has one switch for the whole process; only one thread may flip it at a time.
 _TRUNCATED_LOCK = threading.Lock()
@@ -54,7 +69,7 @@ def decode(data: bytes, max_megapixels: float) -> Frame:
         return _decode(data, max_megapixels, truncated=False)
     except UnsupportedImage as error:
         first: Exception = error
-    except (BadImage, OSError, SyntaxError, ValueError, EOFError) as error:
+    except _UNREADABLE as error:
         first = error
     # CVAT itself stores and shows truncated files, so they are answered too: on the pixels that decode.
     with _TRUNCATED_LOCK:
@@ -63,7 +78,7 @@ def decode(data: bytes, max_megapixels: float) -> Frame:
             frame = _decode(data, max_megapixels, truncated=True)
         except UnsupportedImage:
             raise first if isinstance(first, UnsupportedImage) else _bad(first) from first
-        except (BadImage, OSError, SyntaxError, ValueError, EOFError) as error:
+        except _UNREADABLE as error:
             raise _bad(error) from error
         finally:
             ImageFile.LOAD_TRUNCATED_IMAGES = False

@@ -32,6 +32,8 @@ class Answer:
 
     status: int
     body: Any
+    text: str
+    """The body as it goes over the wire."""
     headers: Mapping[str, str]
     log: list[dict[str, Any]]
 
@@ -96,7 +98,7 @@ class Function:
                 assert sign not in body["message"]
             assert len(body["message"]) < 200
             assert STATUSES.get(response.status_code, body["code"]) == body["code"]
-        return Answer(response.status_code, body, response.headers, self._new_log())
+        return Answer(response.status_code, body, response.body, response.headers, self._new_log())
 
     def _new_log(self) -> list[dict[str, Any]]:
         text = self._stream.getvalue()

@@ -262,6 +262,7 @@ NO_PIXEL = {
     "25 BMP header": encode(GREY, "BMP")[:54],
     "25 PNG with pixels that are no zlib stream": png(GREY).replace(zlib.compress(b"")[:2], b"ab"),
     "25 WEBP cut in half": cut(encode(RGB, "WEBP", lossless=True), 0.5),
+    **({"25 AVIF cut in half": cut(encode(RGB, "AVIF"), 0.5)} if features.check("avif") else {}),
     "25 TIFF whose strip lies behind the end": tiff(b"", WIDTH, HEIGHT, 8),
 }
 

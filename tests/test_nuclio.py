@@ -1,0 +1,162 @@
+"""nuclio: one structured log line a request, timings in a standard header, and what a GET says."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import analytic
+import nuclio_sdk
+import numpy as np
+import pytest
+from calling import Function
+from files import encode
+
+from pcb_aoi import __version__
+from pcb_aoi.errors import ConfigError, MissingWeights, PcbAoiError
+
+BOARD = analytic.board(112, 192, [(16, 16, 48, 32), (32, 64, 160, 80)])
+PNG = encode(BOARD)
+STAGES = ["decode", "tile", "infer", "merge", "respond"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return analytic.write_function(tmp_path_factory.mktemp("functions") / "analytic")
+
+
+@pytest.fixture(scope="module")
+def function(folder: Path) -> Function:
+    return Function(folder)
+
+
+def test_one_line_says_everything_about_an_answered_frame(function: Function) -> None:
+    (line,) = function.annotate(PNG).log
+    assert (line["level"], line["message"]) == ("info", "frame answered")
+    facts = line["with"]
+    ms = facts.pop("ms")
+    assert list(ms) == STAGES
+    assert all(isinstance(value, float) and value >= 0 for value in ms.values())
+    assert facts == {
+        "model": "analytic",
+        "version": "1.2.3",
+        "bytes": len(PNG),
+        "format": "PNG",
+        "mode": "L",
+        "width": 192,
+        "height": 112,
+        "tiles": 8,
+        "detections": {"bright": 2},
+        "warnings": [],
+    }
+
+
+def test_one_line_says_what_is_known_of_a_refused_frame(folder: Path) -> None:
+    function = Function(folder, {"PCB_AOI_DEADLINE_S": "1"})
+    (line,) = function.post(b"{}").log
+    assert line["level"] == "error"
+    assert line["message"] == "frame refused"
+    assert line["with"]["code"] == "bad_request"
+    assert line["with"]["cause"] == "missing field 'image'"
+    (line,) = function.annotate(b"no image").log
+    assert (line["with"]["code"], line["with"]["bytes"]) == ("unsupported_image", 8)
+    assert line["with"]["detail"] == "first bytes 6e6f20696d616765"
+    # The size and the mode are known when the time runs out.
+    answer = function.annotate(encode(np.zeros((9000, 9000), np.uint8)))
+    assert (answer.status, answer.code) == (503, "deadline")
+    facts = answer.log[-1]["with"]
+    assert (facts["width"], facts["height"], facts["mode"]) == (9000, 9000, "L")
+
+
+def test_the_header_holds_the_timings_of_the_log(function: Function) -> None:
+    answer = function.annotate(PNG)
+    entries = answer.headers["Server-Timing"].split(", ")
+    assert all(re.fullmatch(r"[a-z]+;dur=\d+\.\d", entry) for entry in entries)
+    timings = {name: float(value) for name, value in (entry.split(";dur=") for entry in entries)}
+    assert timings == answer.log[-1]["with"]["ms"]
+
+
+def test_a_get_tells_what_runs_here(folder: Path) -> None:
+    function = Function(folder, {"PCB_AOI_THRESHOLD": "0.25", "PCB_AOI_UM_PER_PX": "7"})
+    answer = function.get()
+    assert answer.status == 200
+    info = dict(answer.body)
+    assert info.pop("ms_per_tile") > 0
+    assert len(info.pop("sha256")) == 64
+    assert info == {
+        "model": "analytic",
+        "version": "1.2.3",
+        "engine": __version__,
+        "provider": "CPUExecutionProvider",
+        "labels": ["亮", "蓝"],
+        "slugs": ["bright", "blue"],
+        "threshold": 0.25,
+        "um_per_px": 7,
+        "tile": 64,
+        "batch": 1,
+    }
+    assert answer.log == []
+    (line,) = function.start_log
+    assert (line["message"], line["with"]["model"]) == ("model ready", "analytic")
+
+
+def test_a_fault_of_our_own_is_500_and_its_cause_stays_in_the_log(
+    function: Function, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks(*_: object) -> None:
+        raise ZeroDivisionError("secret /opt/nuclio/model.onnx")
+
+    monkeypatch.setattr("pcb_aoi.image.decode", breaks)
+    answer = function.annotate(PNG)
+    assert (answer.status, answer.code) == (500, "internal")
+    assert "secret" not in answer.text
+    (line,) = answer.log
+    assert "secret" in line["with"]["cause"]
+    assert "Traceback" in line["with"]["cause"]
+
+
+@pytest.mark.parametrize(("error", "status", "code"), [(MemoryError, 503, "out_of_memory")])
+def test_lack_of_memory_is_told_from_a_fault(
+    function: Function, monkeypatch: pytest.MonkeyPatch, error: type[Exception], status: int, code: str
+) -> None:
+    def breaks(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("pcb_aoi.image.decode", breaks)
+    answer = function.annotate(PNG)
+    assert (answer.status, answer.code) == (status, code)
+
+
+@pytest.mark.parametrize(
+    ("change", "env", "error"),
+    [
+        ("no weights", {}, MissingWeights),
+        ("other weights", {}, PcbAoiError),
+        ("", {"PCB_AOI_THRESHOLD": "1.5"}, ConfigError),
+        ("", {"PCB_AOI_TRESHOLD": "0.5"}, ConfigError),
+    ],
+)
+def test_a_function_that_cannot_run_never_becomes_ready(
+    tmp_path: Path, change: str, env: dict[str, str], error: type[Exception]
+) -> None:
+    folder = analytic.write_function(tmp_path / "broken")
+    if change == "no weights":
+        (folder / "model.onnx").unlink()
+    elif change == "other weights":
+        (folder / "model.onnx").write_bytes(analytic.model() + b"\0")
+    with pytest.raises(error):
+        Function(folder, env)
+
+
+@pytest.mark.parametrize("content_type", ["application/json", "application/json; charset=utf-8", None])
+def test_the_body_may_come_parsed_or_not(function: Function, content_type: str | None) -> None:
+    """nuclio parses it only when the content type is exactly application/json."""
+    fields: dict[str, Any] = {"image": base64.b64encode(PNG).decode()}
+    body = fields if content_type == "application/json" else json.dumps(fields).encode()
+    event = nuclio_sdk.Event(body=body, content_type=content_type, method="POST")
+    response = function.module.handler(function.context, event)
+    assert response.status_code == 200
+    assert len(json.loads(response.body)) == 2
