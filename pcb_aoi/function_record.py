@@ -23,28 +23,37 @@ PROJECT = "cvat"
 def read_record(path: Path) -> Record:
     """Read function.yaml into the record that CVAT is shown.
 
-    CVAT drops its whole model list when one function has no description or a spec that is not JSON, so such a
-    function must not be listed.
-
     Raises:
         ConfigError: the file is missing, no function, or would break CVAT; names the key.
     """
     data = yaml_file.load(path)
-    if not isinstance(data, dict):
-        raise ConfigError(f"{path}: must be a mapping")
     metadata, spec = data.get("metadata"), data.get("spec")
     if not isinstance(metadata, dict) or not re.fullmatch(r"[a-zA-Z0-9_.-]+", str(metadata.get("name", ""))):
         raise ConfigError(f"{path}: metadata.name must be letters, digits, '_', '.', '-'")
     if not isinstance(spec, dict) or not isinstance(spec.get("description"), str):
         raise ConfigError(f"{path}: spec.description is missing; CVAT requires it")
+    annotations = metadata.get("annotations")
+    if not isinstance(annotations, dict):
+        raise ConfigError(f"{path}: metadata.annotations is missing")
     try:
-        labels = json.loads(metadata["annotations"]["spec"])
-        if not isinstance(labels, list):
-            raise TypeError("not a list")
-    except (KeyError, TypeError, ValueError) as error:
-        raise ConfigError(f"{path}: metadata.annotations.spec must be a JSON list of labels") from error
+        _cvat_reads(annotations)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ConfigError(f"{path}: metadata.annotations: CVAT cannot read spec or version: {error!r}") from error
     metadata = {**metadata, "labels": {PROJECT_LABEL: PROJECT, **(metadata.get("labels") or {})}}
     return {"metadata": metadata, "spec": spec}
+
+
+def _cvat_reads(annotations: dict[str, Any]) -> None:
+    """Read the annotations as CVAT does, without its safety net: what raises here empties its whole model list."""
+    int(annotations.get("version", 1))
+    labels = json.loads(annotations["spec"])
+    names = [label["name"] for label in labels]
+    if len(set(names)) < len(names):
+        raise ValueError("label names must be unique")
+    for label in labels:
+        attributes = [(a["name"], a["input_type"], a["values"]) for a in label.get("attributes", [])]
+        if len({name for name, _, _ in attributes}) < len(attributes):
+            raise ValueError(f"attribute names of {label['name']} must be unique")
 
 
 def seconds(duration: object) -> float | None:

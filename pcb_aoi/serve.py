@@ -15,6 +15,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import nuclio_sdk
@@ -115,10 +116,11 @@ def run(args: argparse.Namespace) -> int:
     if not workers:
         return _fail("没有可用的函数，原因见上 / no function can be served; the lines above say why", 1)
     # A call from this machine to its own address comes from that address.
-    allow = (*LOOPBACK, *args.allow, ipaddress.ip_network(listener.getsockname()[0]))
+    allow = (*LOOPBACK, *args.allow, ipaddress.ip_network(listener.getsockname()[0].partition("%")[0]))
     config = server_config(create_app(workers, allow, port))
     url = f"http://{f'[{args.host}]' if ':' in args.host else args.host}:{port}"
-    _Server(config, lambda: _announce(url, list(workers))).run(sockets=[listener])
+    with suppress(KeyboardInterrupt):  # Ctrl-C is how it is stopped by hand
+        _Server(config, lambda: _announce(url, list(workers))).run(sockets=[listener])
     return 0
 
 

@@ -310,6 +310,16 @@ def test_body_limit(functions: Path, serve: Serve, chunked: bool) -> None:
     assert len(client.gates("pcb-a")["calls"]) == 1
 
 
+@pytest.mark.parametrize(
+    "head", ["Content-Length: 1001\r\n\r\n", "Transfer-Encoding: chunked\r\n\r\n3e9\r\n" + "x" * 1001]
+)
+def test_too_large_is_said_before_the_body_ends(functions: Path, serve: Serve, head: str) -> None:
+    write_function(functions, "a")
+    with socket.create_connection(("127.0.0.1", serve().port), timeout=20) as connection:
+        connection.sendall(f"POST {INVOKE} HTTP/1.1\r\nHost: x\r\nx-nuclio-function-name: pcb-a\r\n{head}".encode())
+        assert connection.recv(100).startswith(b"HTTP/1.1 413 ")
+
+
 def test_unfinished_body_is_no_call(functions: Path, serve: Serve) -> None:
     write_function(functions, "a")
     client = serve()
@@ -388,8 +398,11 @@ def test_clients_outside_the_allow_list_are_403(functions: Path, serve: Serve) -
         ("exits", "raise SystemExit('bye')\n", {}, "bye"),
         ("syntax", "def\n", {}, "SyntaxError"),
         ("no-handler", "x = 1\n", {}, "handler"),
-        ("no-json", ECHO, {"annotations": {"spec": '[{"name": "a"},]'}}, "annotations.spec"),
-        ("no-list", ECHO, {"annotations": {"spec": "{}"}}, "annotations.spec"),
+        ("no-json", ECHO, {"annotations": {"spec": '[{"name": "a"},]'}}, "annotations: CVAT cannot read"),
+        ("no-list", ECHO, {"annotations": {"spec": '{"name": "a"}'}}, "annotations: CVAT cannot read"),
+        ("no-values", ECHO, {"annotations": {"spec": '[{"name": "a", "attributes": [{"name": "b"}]}]'}}, "input_type"),
+        ("twice", ECHO, {"annotations": {"spec": '[{"name": "a"}, {"name": "a"}]'}}, "unique"),
+        ("version", ECHO, {"annotations": {"version": "1.2"}}, "1.2"),
         ("no-text", ECHO, {"description": None}, "spec.description"),
         ("timeout", ECHO, {"eventTimeout": "soon"}, "eventTimeout"),
         ("other-file", ECHO, {"handler": "gone:handler"}, "gone"),
@@ -508,6 +521,27 @@ def handler(context, event):
         assert answer() == b"finished"
         assert process.wait(30) in (0, -signal.SIGTERM)
     assert "terminated" in lines
+
+
+def test_process_with_a_hung_handler_stops(functions: Path, tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    code = f"def handler(context, event):\n    return open({str(fifo)!r}).read()\n"
+    write_function(functions, "a", code, eventTimeout="50ms")
+    with subprocess.Popen(command(functions, "--port", "0"), stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        port = int(process.stdout.readline().strip().rpartition(b":")[2])
+        with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=30)) as connection:
+            connection.request("POST", INVOKE, b"", TO_A)
+            assert connection.getresponse().status == 408
+        process.send_signal(signal.SIGINT)
+        try:
+            errors = process.communicate(timeout=20)[1]
+        except subprocess.TimeoutExpired:
+            process.kill()
+            pytest.fail("a handler that never returns kept the process alive")
+        assert b"Traceback" not in errors
+        assert process.returncode == 0
 
 
 @pytest.mark.parametrize(
