@@ -87,6 +87,7 @@ local_deploy() {
   options=(--path "$ROOT/functions/$folder" --file "$file" --project-name "$PROJECT"
     --platform local --namespace "$NAMESPACE" --annotations "$CONTENT_ANNOTATION=$content")
   "$NO_PULL" && options+=(--no-pull)
+  [[ -z "${READINESS_TIMEOUT:-}" ]] || options+=(--readiness-timeout "$READINESS_TIMEOUT")
   info "部署 $name" "deploying $name"
   if "$DRY_RUN"; then
     run nuctl deploy "$name" "${options[@]}"
@@ -133,8 +134,12 @@ local_smoke() {
 
 # Docker's own word on a function's container.
 local_health() {
-  docker inspect --format '{{if .State.Health}}{{.State.Health.Status}}{{else}}{{.State.Status}}{{end}}' \
-    "nuclio-$NAMESPACE-$1" 2>/dev/null || printf missing
+  local health
+  # Only the word: for a container that is not there docker prints an empty line as well.
+  health="$(docker container inspect --format \
+    '{{if and .State.Running .State.Health}}{{.State.Health.Status}}{{else}}{{.State.Status}}{{end}}' \
+    "nuclio-$NAMESPACE-$1" 2>/dev/null)" || health=missing
+  printf '%s' "$health"
 }
 
 local_table() {
@@ -175,8 +180,8 @@ local_status_of() {
     cure="不在项目 cvat 里，CVAT 看不到 / not in project cvat, CVAT does not list it: nuctl delete function $name; up"
   elif [[ "$health" == missing ]]; then
     cure="容器没有了，CVAT 仍列出它，调用会失败 / its container is gone, CVAT still lists it and calls fail: up --function $folder"
-  elif [[ "$health" == exited || "$health" == dead ]]; then
-    cure="容器停了 / its container has stopped: docker logs nuclio-$NAMESPACE-$name; docker start nuclio-$NAMESPACE-$name"
+  elif [[ "$health" != healthy && "$health" != starting && "$health" != unhealthy ]]; then
+    cure="容器没有在运行（$health） / its container is not running ($health): docker logs nuclio-$NAMESPACE-$name; docker start nuclio-$NAMESPACE-$name"
   elif [[ "$verdict" != ok ]]; then
     cure="不能正常回答 / does not answer as it should ($remark): docker logs nuclio-$NAMESPACE-$name"
   fi
@@ -189,7 +194,7 @@ platform_local_down() {
   preflight_tools
   while IFS= read -r line; do
     name="pcb-$line"
-    if [[ -n "$(nuctl_get "$name")" ]] || docker inspect "nuclio-$NAMESPACE-$name" >/dev/null 2>&1; then
+    if [[ -n "$(nuctl_get "$name")" ]] || docker container inspect "nuclio-$NAMESPACE-$name" >/dev/null 2>&1; then
       nuctl_ delete function "$name" --platform local --namespace "$NAMESPACE"
     fi
   done < <(folders)

@@ -6,6 +6,7 @@
 #   PIP_INDEX_URL PIP_EXTRA_INDEX_URL PIP_TRUSTED_HOST PIP_CERT   package mirror and CA file, as pip calls them
 #   HTTP_PROXY HTTPS_PROXY NO_PROXY     for the image build only; they are not baked into images
 #   NUCTL_NAMESPACE                     where CVAT looks for functions (default nuclio)
+#   READINESS_TIMEOUT                   seconds a function may take to load, in place of function.yaml's
 
 NAMESPACE="${NUCTL_NAMESPACE:-nuclio}"
 PROJECT=cvat
@@ -30,7 +31,8 @@ nuctl_() {
     return
   fi
   folder="$(mktemp -d)"
-  (cd "$folder" && nuctl "$@") || status=$?
+  # Loops around this read their lines from standard input.
+  (cd "$folder" && nuctl "$@" </dev/null) || status=$?
   rm -rf "$folder"
   return "$status"
 }
@@ -38,7 +40,7 @@ nuctl_() {
 # nuctl_get NAME: print the function's record as JSON; nothing when nuclio does not know it.
 nuctl_get() {
   (cd "${TMPDIR:-/tmp}" && nuctl get function "$1" --output json \
-    --platform "$PLATFORM" --namespace "$NAMESPACE" 2>/dev/null) || true
+    --platform "$PLATFORM" --namespace "$NAMESPACE" </dev/null 2>/dev/null) || true
 }
 
 # The CUDA stack that the driver and the card can run, or cpu.

@@ -27,7 +27,8 @@ class Engine:
     @property
     def prefix(self) -> list[str]:
         """How to run a command where this engine's ports are."""
-        return ["ip", "netns", "exec", self._namespace] if self._namespace else []
+        # Not `ip netns exec`: that mounts a /sys of its own, without the control groups that dockerd needs.
+        return ["nsenter", f"--net=/run/netns/{self._namespace}"] if self._namespace else []
 
     def start(self) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)

@@ -521,7 +521,8 @@ def docker(*command: str, check: bool = True, stdin: str | None = None, merge: b
     Raises:
         NuctlError: it failed; carries its output.
     """
-    result = subprocess.run(["docker", *command], input=stdin, capture_output=True, text=True, check=False)
+    source: Any = {"stdin": subprocess.DEVNULL} if stdin is None else {"input": stdin}
+    result = subprocess.run(["docker", *command], **source, capture_output=True, text=True, check=False)
     if check and result.returncode:
         raise NuctlError(f"docker {' '.join(command[:2])}: {result.stdout[-2000:]}{result.stderr[-4000:]}")
     return result.stdout + (result.stderr if merge else "")
