@@ -35,8 +35,8 @@ bundle_pack() {
 # Build every function's image, without deploying it, and save all images that a site needs.
 bundle_create_local() {
   local line folder name port image base content file work images=() helper options=()
-  "$DRY_RUN" || ensure_check_venv
   preflight_tools
+  "$DRY_RUN" || ensure_check_venv
   # shellcheck disable=SC2034 # read by deploy/nuclio.sh
   STACK="$(stack)"
   make_plan

@@ -15,8 +15,8 @@ platform_kube_up() {
     "name the registry that the cluster pulls from: --registry registry.example.com/pcb"
   [[ -n "${NUCTL_NAMESPACE:-}" ]] || fatal "请设置 NUCTL_NAMESPACE 为 CVAT 所在的命名空间" \
     "set NUCTL_NAMESPACE to the namespace of CVAT's release"
-  "$DRY_RUN" || ensure_check_venv
   preflight_tools
+  "$DRY_RUN" || ensure_check_venv
   # shellcheck disable=SC2034 # read by deploy/nuclio.sh
   STACK="$(kube_stack)"
   make_plan

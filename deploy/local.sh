@@ -7,8 +7,8 @@ LOCAL_DISK_GPU=16
 
 platform_local_up() {
   local line failed=0
-  "$DRY_RUN" || ensure_check_venv
   preflight_tools
+  "$DRY_RUN" || ensure_check_venv
   # shellcheck disable=SC2034 # read by deploy/nuclio.sh
   STACK="$(stack)"
   make_plan

@@ -1,0 +1,109 @@
+"""Print the figures of the READMEs' operations page: `python -m tests.e2e.measure`, as root, after prepare.sh.
+
+Sizes, cold start and memory of the functions as containers of a real Docker engine, on this machine.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import os
+import sys
+import tempfile
+import time
+import urllib.request
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from tests.e2e import images
+from tests.e2e.engine import Engine
+from tests.e2e.site import NEWEST, Ops, make_site
+from tests.e2e.test_docker import BASE, PORTS, answers, containers, eventually
+
+SIDE = 4096
+
+
+def main() -> None:
+    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "pcb-aoi-e2e"
+    work = Path(tempfile.mkdtemp(prefix="pcb-e2e-"))
+    engine = Engine(work / "engine", "10.199.3.1/24")
+    engine.start()
+    try:
+        images.import_python(engine, cache)
+        images.import_helpers(engine, NEWEST, cache)
+        ops = Ops(make_site(work / "pcb-aoi"), engine, work / "tools")
+        started = time.monotonic()
+        result = ops.deploy("up", "--platform", "local", "--no-pull")
+        if result.returncode:
+            raise SystemExit(result.stdout)
+        print(f"up, fresh clone: {time.monotonic() - started:.0f} s")
+        started = time.monotonic()
+        ops.deploy("up", "--platform", "local", "--no-pull")
+        print(f"up, nothing changed: {time.monotonic() - started:.0f} s")
+        _sizes(engine)
+        _cold_start(engine)
+        _memory(engine)
+    finally:
+        engine.stop()
+
+
+def _sizes(engine: Engine) -> None:
+    def size(image: str) -> int:
+        return int(engine.docker("image", "inspect", "--format", "{{.Size}}", image))
+
+    python, base = size(images.PYTHON_IMAGE), size(BASE)
+    print(f"{images.PYTHON_IMAGE} as made here: {python / 1e6:.0f} MB")
+    print(f"{BASE}: {base / 1e6:.0f} MB, of which ours {(base - python) / 1e6:.0f} MB")
+    for name in sorted(PORTS):
+        image = engine.docker("inspect", "--format", "{{.Config.Image}}", f"nuclio-nuclio-{name}").strip()
+        print(f"{image}: {(size(image) - base) / 1e6:.1f} MB on top of the base")
+
+
+def _cold_start(engine: Engine) -> None:
+    for name, port in sorted(PORTS.items()):
+        engine.docker("stop", f"nuclio-nuclio-{name}")
+        started = time.monotonic()
+        engine.docker("start", f"nuclio-nuclio-{name}")
+        eventually(lambda port=port: answers(port))  # type: ignore[misc]
+        print(f"{name}: container start to first answer {time.monotonic() - started:.1f} s")
+
+
+def _memory(engine: Engine) -> None:
+    def used() -> dict[str, float]:
+        pages = engine.docker("stats", "--no-stream", "--format", "{{.Name}} {{.MemUsage}}", *containers(engine))
+        return {line.split()[0]: _mib(line.split()[1]) for line in pages.splitlines()}
+
+    idle = used()
+    rng = np.random.default_rng(0)
+    board = np.where(rng.random((SIDE // 16, SIDE // 16)) < 0.5, 40, 120).astype(np.uint8).repeat(16, 0).repeat(16, 1)
+    buffer = io.BytesIO()
+    Image.fromarray(board).save(buffer, "PNG")
+    body = json.dumps({"image": base64.b64encode(buffer.getvalue()).decode()}).encode()
+    for name, port in sorted(PORTS.items()):
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{port}", data=body, headers={"Content-Type": "application/json"}
+        )
+        started = time.monotonic()
+        with urllib.request.urlopen(request, timeout=120) as response:
+            response.read()
+        print(f"{name}: {SIDE} x {SIDE} in {time.monotonic() - started:.1f} s")
+    after = used()
+    for name in sorted(idle):
+        print(f"{name}: {idle[name]:.0f} MiB idle, {after[name]:.0f} MiB after a {SIDE} x {SIDE} board")
+    print(f"five together: {sum(idle.values()):.0f} MiB idle, {sum(after.values()):.0f} MiB after")
+
+
+def _mib(text: str) -> float:
+    for unit, factor in (("GiB", 1024.0), ("MiB", 1.0), ("KiB", 1 / 1024)):
+        if text.endswith(unit):
+            return float(text.removesuffix(unit)) * factor
+    return float(text.removesuffix("B")) / 2**20
+
+
+if __name__ == "__main__":
+    main()
