@@ -6,7 +6,7 @@ import pytest
 from training.render.board import PROCESSES, Board, render_board
 from training.render.look import Look
 
-SIZE = (320, 320)
+SIZE = (256, 256)
 
 
 def board(function: str, seed: int, defects: dict[str, int] | float, kind: str = "colour") -> Board:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from training.render import holes
-from training.render.defects import ETCH_LABELS
+from training.render.defects import ETCH_LABELS, FINE_SIZES_UM
 from training.render.etch import Etch
 from training.render.inner_layer import dirt
 from training.render.look import Look
@@ -41,12 +41,20 @@ def render(scene: Scene) -> tuple[Image, Truth]:
     count = Counter(scene.wanted)
     in_mask = [label for label in scene.wanted if label in ETCH_LABELS]
     keep_out = holes.mask_of(pads, (size[0], size[1]), 2.0)
+    process = Etch.sample(etch_rng)
     coverage, truth = etched(
-        scene.artwork.copper, in_mask, Etch.sample(etch_rng), scene.um_per_px, margin, etch_rng, keep_out
+        scene.artwork.copper,
+        in_mask,
+        process,
+        scene.um_per_px,
+        margin,
+        etch_rng,
+        keep_out,
+        FINE_SIZES_UM,
     )
     defect_rng, clean_rng = hole_rng.spawn(2)
     vias, taken = holes.drift(pads, clean_rng), set[int]()
-    holes.break_out(vias, pads, count["hole_breakout"], margin, truth, taken, defect_rng)
+    holes.break_out(vias, pads, (size[0], size[1]), count["hole_breakout"], margin, truth, taken, defect_rng)
     shifted = set(taken)
     holes.break_tent(coverage, vias, count["broken_tent"], margin, truth, taken, defect_rng)
     image = paint(coverage, look, paint_rng)
@@ -60,7 +68,7 @@ def thick_copper(look: Look, rng: np.random.Generator) -> Look:
     return replace(
         look,
         kind="grey" if look.kind == "binary" else look.kind,
-        grain=look.grain * float(rng.uniform(1.0, 1.4)),
+        grain=look.grain * float(rng.uniform(1.0, 1.25)),
         grain_px=look.grain_px * float(rng.uniform(1.0, 1.6)),
         rim=min(look.rim, 0.1) - 0.1,
         rim_px=look.rim_px * float(rng.uniform(1.2, 1.8)),

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from training.render import holes, plating
-from training.render.defects import ETCH_LABELS
+from training.render.defects import ETCH_LABELS, FINE_SIZES_UM
 from training.render.etch import Etch
 from training.render.look import Look
 from training.render.noise import Image
@@ -40,8 +40,16 @@ def render(scene: Scene) -> tuple[Image, Truth]:
     vias = holes.drift(holes.usable(scene.artwork.vias, (height, width)), hole_rng)
     in_mask = [label for label in scene.wanted if label in ETCH_LABELS]
     keep_out = holes.mask_of(vias, (height, width), 2.0)
+    process = Etch.sample(etch_rng, 1.3)
     coverage, truth = etched(
-        scene.artwork.copper, in_mask, Etch.sample(etch_rng, 1.5), scene.um_per_px, margin, etch_rng, keep_out
+        scene.artwork.copper,
+        in_mask,
+        process,
+        scene.um_per_px,
+        margin,
+        etch_rng,
+        keep_out,
+        FINE_SIZES_UM,
     )
     film = plating.Film(coverage, scene.artwork.copper, scene.um_per_px, margin, film_rng)
     count = Counter(scene.wanted)
@@ -62,7 +70,9 @@ def _surface(image: Image, scene: Scene, truth: Truth, margin: int, rng: np.rand
     copper, pitch = scene.artwork.copper, scene.um_per_px
     for label in scene.wanted:
         if label == "scratch":
-            truth.add(label, scratch(image, defect_rng, pitch, margin))
+            for _ in range(4):  # some are too faint to be seen
+                if truth.add(label, scratch(image, defect_rng, pitch, margin)):
+                    break
         elif label == "residual_tin":
             scatter(
                 image,
@@ -90,7 +100,7 @@ def overplated(look: Look, rng: np.random.Generator) -> Look:
     return replace(
         look,
         kind="grey" if look.kind == "binary" else look.kind,
-        grain=look.grain * float(rng.uniform(1.1, 1.6)),
+        grain=look.grain * float(rng.uniform(1.1, 1.4)),
         grain_px=look.grain_px * float(rng.uniform(1.0, 1.8)),
         brush=look.brush * 0.4,
         rim=-float(rng.uniform(0.15, 0.5)),

@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from training.render.drawing import disc, line, polygon, rectangle
-from training.render.noise import Mask, Points
-from training.render.routing import Sheet, bus, parts, route
+from training.render.drawing import disc, line, octagon, polygon, rectangle
+from training.render.noise import Mask, Points, blur
+from training.render.routing import Sheet, bus, parts, route, touches
 
 _BLOCK = 1100  # pixels: larger boards are made of several sheets
 
@@ -90,6 +90,8 @@ def _sheet(size: tuple[int, int], um_per_px: float, rng: np.random.Generator, pl
     elif planes and style < 0.26:
         _meander(sheet, rng)
     else:
+        if rng.random() < 0.4:
+            _large(sheet, rng)
         for _ in range(int(rng.integers(0, 4))):
             bus(sheet, rng)
         parts(sheet, rng, float(rng.uniform(0.3, 2.0)))
@@ -97,9 +99,37 @@ def _sheet(size: tuple[int, int], um_per_px: float, rng: np.random.Generator, pl
         _decoys(sheet, rng)
         if rng.random() < 0.35:
             _pour(sheet, rng)
+    if rng.random() < 0.25:
+        _round_corners(sheet, rng)
     if planes and rng.random() < 0.6:
         _drill(sheet, rng)
     return sheet
+
+
+def _large(sheet: Sheet, rng: np.random.Generator) -> None:
+    """Power tracks and copper areas many lines wide, chamfered, with a few openings."""
+    height, width = sheet.canvas.shape
+    for _ in range(int(rng.integers(1, 6))):
+        trial = np.zeros_like(sheet.canvas)
+        x, y = float(rng.uniform(0, width)), float(rng.uniform(0, height))
+        if rng.random() < 0.5:
+            w, h = (float(np.exp(rng.uniform(np.log(50), np.log(450)))) for _ in range(2))
+            octagon(trial, x, y, w, h) if rng.random() < 0.6 else rectangle(trial, x, y, w, h, min(w, h) * 0.1)
+            for _ in range(int(rng.choice((0, 0, 1, 2, 4)))):
+                hole = float(rng.uniform(4, 0.18 * min(w, h) + 5))
+                hx, hy = x + float(rng.uniform(-0.35, 0.35)) * w, y + float(rng.uniform(-0.35, 0.35)) * h
+                disc(trial, hx, hy, hole, 0)
+        else:
+            line(trial, _zigzag(width, height, rng), float(rng.uniform(18, 80)))
+        if not touches(sheet, trial):
+            np.maximum(sheet.canvas, trial, out=sheet.canvas)
+
+
+def _round_corners(sheet: Sheet, rng: np.random.Generator) -> None:
+    """Curved routing, as older and flexible boards have it: bends lose their corners."""
+    sigma = sheet.line * float(rng.uniform(0.2, 0.4))
+    soft = blur(sheet.canvas.astype(np.float32), sigma)
+    sheet.canvas[:] = np.where(soft > 127, 255, 0).astype(np.uint8)
 
 
 def _pour(sheet: Sheet, rng: np.random.Generator) -> None:

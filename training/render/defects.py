@@ -6,7 +6,7 @@ its name says.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -16,8 +16,10 @@ from training.render.layer import Layer, Proposal, pieces
 from training.render.noise import Mask
 from training.render.proposals import PROPOSE
 
-# Longest size in um: the ranges of the label tables, widened to what annotated boards show.
-SIZES_UM = {
+Sizes = Mapping[str, tuple[float, float]]  # longest size in um, from and to
+
+# Inner layers: the ranges of the label tables, widened to what annotated boards show.
+SIZES_UM: Sizes = {
     "open": (60, 1000),
     "short": (60, 1000),
     "nick": (80, 600),
@@ -26,6 +28,16 @@ SIZES_UM = {
     "residual_copper": (80, 1000),
 }
 ETCH_LABELS = tuple(SIZES_UM)
+
+# Outer layers are photographed at half the pitch, and their annotated defects are smaller.
+FINE_SIZES_UM: Sizes = {
+    "open": (50, 700),
+    "short": (50, 700),
+    "nick": (50, 320),
+    "pinhole": (50, 300),
+    "spur": (50, 320),
+    "residual_copper": (50, 600),
+}
 
 _TRIES = 60
 _CLEAR = 6  # pixels of peace round every defect
@@ -45,11 +57,12 @@ def plant(
     um_per_px: float,
     rng: np.random.Generator,
     keep_out: Mask | None = None,
+    sizes: Sizes = SIZES_UM,
 ) -> tuple[Mask, list[Plant]]:
     """Plant one defect per entry of `labels`; entries that find no place are left out.
 
     mask: uint8 (H, W), 1 is copper. keep_out: uint8 (H, W), 1 where nothing may be planted.
-    Returns the changed mask and what was planted.
+    Returns the changed mask and what was planted. No defect is smaller than 4 px.
     """
     for label in labels:
         if label not in SIZES_UM:
@@ -59,7 +72,7 @@ def plant(
         layer.used |= keep_out
     planted = []
     for label in labels:
-        low, high = SIZES_UM[label]
+        low, high = sizes[label]
         for _ in range(_TRIES):
             size = float(np.exp(rng.uniform(np.log(low), np.log(high)))) / um_per_px
             proposal = PROPOSE[label](layer, max(size, 4.0), rng)

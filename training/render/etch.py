@@ -24,9 +24,9 @@ class Etch:
         """Draw an etch; `ragged` scales how rough edges are (galvanic copper is rougher)."""
         return Etch(
             rounding=float(rng.uniform(0.8, 1.4)),
-            ragged=float(rng.uniform(0.03, 0.25)) * ragged,
+            ragged=float(rng.uniform(0.02, 0.2)) * ragged,
             ragged_px=float(rng.uniform(0.8, 2.2)),
-            drift=float(rng.uniform(0.05, 0.25)),
+            drift=float(rng.uniform(0.03, 0.2)),
             bias=float(rng.normal(0, 0.35)),
         )
 
@@ -36,14 +36,32 @@ def etch(mask: Mask, process: Etch, seed: int) -> Field:
 
     The same seed gives the same edges: a board and its defect-free twin differ at the defects only.
     """
+    return etch_with(mask, process, edge_shift(mask.shape, process, seed))
+
+
+def edge_shift(shape: tuple[int, ...], process: Etch, seed: int) -> Field:
+    """How far every edge moves into the copper, in pixels, float32 (H, W)."""
     rng = np.random.default_rng(seed)
-    field = blur(mask.astype(np.float32), process.rounding)
-    # Near an edge the blurred mask climbs by 1 / (sqrt(2 pi) sigma) a pixel: that turns shifts into levels.
-    climb = np.float32(1 / (np.sqrt(2 * np.pi) * process.rounding))
-    shift = process.ragged * smooth(mask.shape, process.ragged_px, rng)
-    shift += process.drift * smooth(mask.shape, 20.0, rng)
+    size = (shape[0], shape[1])
+    shift = process.ragged * smooth(size, process.ragged_px, rng)
+    shift += process.drift * smooth(size, 20.0, rng)
     shift += np.float32(process.bias)
     # No shift may be so large that the noise shows inside copper or on open laminate.
-    largest = min(1.2, 0.5 / float(climb) - 0.5)
-    field -= climb * np.clip(shift, -largest, largest)
-    return np.asarray(np.clip((field - np.float32(0.5)) / climb + np.float32(0.5), 0, 1), np.float32)
+    largest = min(1.2, 0.5 / _climb(process) - 0.5)
+    return np.asarray(np.clip(shift, -largest, largest), np.float32)
+
+
+def etch_with(mask: Mask, process: Etch, shift: Field) -> Field:
+    """Etch a mask, or a window of one, with edge shifts made before."""
+    climb = np.float32(_climb(process))
+    field = blur(mask.astype(np.float32), process.rounding)
+    field -= np.float32(0.5)
+    field /= climb
+    field += np.float32(0.5)
+    field -= shift
+    return np.clip(field, 0, 1, out=field)
+
+
+def _climb(process: Etch) -> float:
+    """Slope of the blurred mask at an edge, in levels a pixel: it turns shifts into levels."""
+    return float(1 / (np.sqrt(2 * np.pi) * process.rounding))

@@ -52,10 +52,17 @@ def mask_of(vias: Vias, size: tuple[int, int], grow: float = 0.0) -> Mask:
 
 
 def break_out(
-    vias: Vias, pads: Vias, count: int, margin: int, truth: Truth, taken: set[int], rng: np.random.Generator
+    vias: Vias,
+    pads: Vias,
+    size: tuple[int, int],
+    count: int,
+    margin: int,
+    truth: Truth,
+    taken: set[int],
+    rng: np.random.Generator,
 ) -> None:
     """Move `count` holes out of their pads, in place; the box is the pad with its hole."""
-    for index in _pick(pads, truth, taken, rng):
+    for index in _pick(pads, truth, taken, size, rng):
         if count == 0:
             return
         x, y, pad, hole = (float(value) for value in pads[index])
@@ -79,7 +86,7 @@ def break_tent(
     coverage: Field, vias: Vias, count: int, margin: int, truth: Truth, taken: set[int], rng: np.random.Generator
 ) -> None:
     """Eat the copper round `count` centred holes, in place: a crescent, or the whole ring, with ragged border."""
-    for index in _pick(vias, truth, taken, rng):
+    for index in _pick(vias, truth, taken, (coverage.shape[0], coverage.shape[1]), rng):
         if count == 0:
             return
         x, y, pad, hole = (float(value) for value in vias[index])
@@ -135,13 +142,16 @@ def bore(image: Image, vias: Vias, broken: Sequence[int], look: Look, rng: np.ra
         image[y0:y1, x0:x1] = np.clip(patch, 0, 255).astype(np.uint8)
 
 
-def _pick(vias: Vias, truth: Truth, taken: set[int], rng: np.random.Generator) -> list[int]:
-    """Holes free of other defects, in random order."""
+def _pick(vias: Vias, truth: Truth, taken: set[int], size: tuple[int, int], rng: np.random.Generator) -> list[int]:
+    """Holes free of other defects and with their middle in the picture, in random order."""
+    height, width = size
     order = rng.permutation(len(vias))
     return [
         int(index)
         for index in order
         if int(index) not in taken
+        and 0 <= vias[index, 0] < width
+        and 0 <= vias[index, 1] < height
         and vias[index, 2] - vias[index, 3] >= 2
         and not truth.hits(float(vias[index, 0]), float(vias[index, 1]), float(vias[index, 2]) + 4)
     ]

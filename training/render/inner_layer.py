@@ -36,7 +36,9 @@ def dirt(image: Image, scene: Scene, truth: Truth, margin: int, rng: np.random.G
     harmless(image, harmless_rng, scene.um_per_px)
     for label in scene.wanted:
         if label == "scratch":
-            truth.add(label, scratch(image, defect_rng, scene.um_per_px, margin))
+            for _ in range(4):  # some are too faint to be seen
+                if truth.add(label, scratch(image, defect_rng, scene.um_per_px, margin)):
+                    break
         elif label == "foreign_object":
             scatter(
                 image,

@@ -53,7 +53,7 @@ def bus(sheet: Sheet, rng: np.random.Generator, count: int | None = None) -> Non
     trial = np.zeros_like(sheet.canvas)
     for offset in offsets:
         line(trial, parallel(spine, float(offset)), sheet.line)
-    if _touches(sheet, trial):
+    if touches(sheet, trial):
         return
     for index, offset in enumerate(offsets):
         path = parallel(spine, float(offset))
@@ -85,7 +85,7 @@ def _spine(width: int, height: int, breadth: float, rng: np.random.Generator) ->
     return spine
 
 
-def _touches(sheet: Sheet, trial: Mask) -> bool:
+def touches(sheet: Sheet, trial: Mask) -> bool:
     """Whether new copper comes nearer than the smallest space to what is there."""
     reach = 2 * int(np.ceil(sheet.space)) + 1
     grown = cv2.dilate(trial, np.ones((reach, reach), np.uint8))

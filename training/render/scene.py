@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.render.artwork import Artwork
-from training.render.defects import does_what_it_says, plant
-from training.render.etch import Etch, etch
+from training.render.defects import SIZES_UM, Sizes, does_what_it_says, plant
+from training.render.etch import Etch, edge_shift, etch_with
 from training.render.look import Look
 from training.render.noise import Field, Image, Mask
 from training.render.paintwork import Box
@@ -67,30 +67,53 @@ def etched(
     margin: int,
     rng: np.random.Generator,
     keep_out: Mask | None = None,
+    sizes: Sizes = SIZES_UM,
 ) -> tuple[Field, Truth]:
     """Plant `labels` in the mask, etch it, and measure boxes where the coverage differs from the clean twin's.
 
     Returns coverage float32 (H, W) and the truth. What the etch wiped out, or turned into something that does
     not deserve its label, is undone and not recorded.
     """
-    seed = int(rng.integers(2**31))
+    shift = edge_shift(mask.shape, process, int(rng.integers(2**31)))
     truth = Truth()
-    clean = etch(mask, process, seed)
+    coverage = etch_with(mask, process, shift)
     if not labels:
-        return clean, truth
-    changed, plants = plant(mask, labels, um_per_px, rng, keep_out)
-    coverage = etch(changed, process, seed)
+        return coverage, truth
+    changed, plants = plant(mask, labels, um_per_px, rng, keep_out, sizes)
     for item in plants:
-        x1, y1, x2, y2 = item.window
-        window = (slice(y1, y2), slice(x1, x2))
-        box = difference_box(clean[window], coverage[window], margin)
-        before, after = (np.asarray(part[window] > 0.5, np.uint8) for part in (clean, coverage))
+        # Only the neighbourhood of a defect is etched again: the rest is the clean twin's.
+        outer, inner = _around(item.window, mask.shape)
+        clean = coverage[outer][inner].copy()
+        dirty = etch_with(changed[outer], process, shift[outer])[inner]
+        box = difference_box(clean, dirty, margin)
+        before, after = (np.asarray(part > 0.5, np.uint8) for part in (clean, dirty))
         decided = item.label not in {"open", "short"} or does_what_it_says(item.label, before, after)
         if box is None or not decided:
-            coverage[window] = clean[window]
             continue
-        truth.add(item.label, (x1 + box[0], y1 + box[1], x1 + box[2], y1 + box[3]))
+        coverage[outer][inner] = dirty
+        x, y = outer[1].start + inner[1].start, outer[0].start + inner[0].start
+        truth.add(item.label, (x + box[0], y + box[1], x + box[2], y + box[3]))
     return coverage, truth
+
+
+def _around(
+    window: tuple[int, int, int, int], shape: tuple[int, ...]
+) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
+    """Window grown by what a defect can reach through the etch, in a larger one with the context of its blur."""
+    x1, y1, x2, y2 = window
+    reach, context = 3, 6
+    rows, columns = shape
+    top, left = max(y1 - reach, 0), max(x1 - reach, 0)
+    bottom, right = min(y2 + reach, rows), min(x2 + reach, columns)
+    outer = (
+        slice(max(top - context, 0), min(bottom + context, rows)),
+        slice(max(left - context, 0), min(right + context, columns)),
+    )
+    inner = (
+        slice(top - outer[0].start, bottom - outer[0].start),
+        slice(left - outer[1].start, right - outer[1].start),
+    )
+    return outer, inner
 
 
 def difference_box(before: Field, after: Field, margin: int, level: float = 0.4, least: int = 6) -> Box | None:

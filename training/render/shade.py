@@ -88,7 +88,7 @@ def _copper_texture(coverage: Field, look: Look, rng: np.random.Generator) -> Fi
 def _laminate_texture(shape: tuple[int, ...], look: Look, rng: np.random.Generator) -> Field:
     """Relative brightness of the laminate: a faint glass weave and slow drift, float32 (H, W)."""
     height, width = shape
-    texture = 1 + 0.05 * smooth((height, width), 1.2, rng)
+    texture = 1 + 0.025 * smooth((height, width), 1.2, rng)
     if look.weave > 0:
         phase = rng.uniform(0, 2 * np.pi, 2)
         across = np.cos(np.arange(width) * (2 * np.pi / look.weave_px) + phase[0]).astype(np.float32)

@@ -70,7 +70,7 @@ def groove(image: Image, depth: Field, corner: IntPoint, margin: int, rng: np.ra
     before = patch.astype(np.float32)
     bright = before.mean(axis=2, keepdims=True)
     style = rng.random()
-    strength = np.float32(rng.uniform(0.35, 0.95))
+    strength = np.float32(rng.uniform(0.4, 0.95))
     line = depth[:, :, None]
     if style < 0.5:  # fresh metal throws light into the lens; bare glass shows pale on laminate
         after = before + line * strength * (0.9 * (250 - before) * (bright / 255 + 0.12))
