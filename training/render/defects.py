@@ -22,10 +22,10 @@ Sizes = Mapping[str, tuple[float, float]]  # longest size in um, from and to
 SIZES_UM: Sizes = {
     "open": (60, 1000),
     "short": (60, 1000),
-    "nick": (80, 600),
-    "pinhole": (60, 600),
-    "spur": (80, 600),
-    "residual_copper": (80, 1000),
+    "nick": (90, 700),
+    "pinhole": (80, 750),
+    "spur": (90, 700),
+    "residual_copper": (100, 1000),
 }
 ETCH_LABELS = tuple(SIZES_UM)
 
@@ -95,6 +95,17 @@ def does_what_it_says(label: str, before: Mask, after: Mask) -> bool:
         "spur": bool(parts == 0 and gaps == 0),
         "residual_copper": bool(parts >= 1 and gaps == 0),
     }[label]
+
+
+def still_is(label: str, before: Mask, after: Mask) -> bool:
+    """Whether an etched window still shows `label`: nothing healed, opened to an edge, or closed off from it."""
+    if label in {"open", "short"}:
+        return does_what_it_says(label, before, after)
+    grown = np.asarray(cv2.dilate((before != after).astype(np.uint8), np.ones((3, 3), np.uint8)), np.uint8) == 1
+    # Copper losses meet laminate at an edge or nowhere; copper gains meet copper likewise.
+    other = 0 if label in {"nick", "pinhole"} else 1
+    touches = bool((grown & (before == other)).any())
+    return touches == (label in {"nick", "spur"})
 
 
 def _accept(layer: Layer, label: str, proposal: Proposal, rng: np.random.Generator) -> bool:

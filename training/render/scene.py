@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.render.artwork import Artwork
-from training.render.defects import SIZES_UM, Sizes, does_what_it_says, plant
+from training.render.defects import SIZES_UM, Sizes, plant, still_is
 from training.render.etch import Etch, edge_shift, etch_with
 from training.render.look import Look
 from training.render.noise import Field, Image, Mask
@@ -87,8 +87,7 @@ def etched(
         dirty = etch_with(changed[outer], process, shift[outer])[inner]
         box = difference_box(clean, dirty, margin)
         before, after = (np.asarray(part > 0.5, np.uint8) for part in (clean, dirty))
-        decided = item.label not in {"open", "short"} or does_what_it_says(item.label, before, after)
-        if box is None or not decided:
+        if box is None or not still_is(item.label, before, after):
             continue
         coverage[outer][inner] = dirty
         x, y = outer[1].start + inner[1].start, outer[0].start + inner[0].start
