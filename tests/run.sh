@@ -2,7 +2,8 @@
 # 运行全部测试。 Run the tests: linters, types, pytest and bats, in a virtual environment made here.
 #
 #   ./tests/run.sh          what needs Python packages only; under ten minutes
-#   ./tests/run.sh --all    also what needs system packages (.ci/run installs them): a browser, Docker, nuclio
+#   ./tests/run.sh --all    also boards of 178 megapixels, and what needs system packages (.ci/run installs them):
+#                           a browser, Docker, nuclio
 set -euo pipefail
 
 ROOT="$(cd -P -- "${BASH_SOURCE[0]%/*}/.." && pwd)"
@@ -20,7 +21,7 @@ case "${1:-}" in
 "") ;;
 --all) ALL=true ;;
 --help)
-  sed -n '2,5s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+  sed -n '2,6s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
   exit 0
   ;;
 *)
@@ -74,8 +75,11 @@ step mypy env MYPYPATH=tests mypy --no-error-summary --explicit-package-bases --
 step yamllint yamllint --strict .
 step shell lint_shell
 step bats bats tests/bats
-step pytest pytest -q --ignore=tests/e2e --ignore=tests/page
+step pytest pytest -q --ignore=tests/{e2e,page,large,speed}
+# Alone: what it compares must not run beside other tests.
+[[ ! -d tests/speed ]] || step speed pytest -q -s tests/speed
 if "$ALL"; then
+  step large pytest -q -s tests/large
   step demo ./deploy.sh demo
   step page pytest -q tests/page
   [[ ! -d tests/e2e ]] || step e2e pytest -q tests/e2e

@@ -46,7 +46,7 @@ def handler(context, event):
     body = event.body
     if isinstance(body, dict) and body.get("wait"):
         gates["entered"].release()
-        assert gates["go"].acquire(timeout=20)
+        assert gates["go"].acquire(timeout=60)
     if isinstance(body, dict) and "raise" in body:
         raise {"exit": SystemExit, "error": ValueError}[body["raise"]]("secret /path")
     kind = type(body).__name__
@@ -98,7 +98,7 @@ class Client:
         self, method: str, path: str, body: object = None, headers: dict[str, str] | None = None
     ) -> tuple[int, Any, dict[str, str]]:
         """Send one request, return status, JSON body and headers."""
-        with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)) as connection:
+        with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)) as connection:
             connection.request(method, path, body, headers or {})  # type: ignore[arg-type]
             response = connection.getresponse()
             return (
@@ -129,7 +129,7 @@ class Client:
     def stop(self) -> None:
         """Stop the server and wait for it."""
         self._server.should_exit = True
-        self._thread.join(30)
+        self._thread.join(60)
         self._socket.close()
 
 
@@ -174,7 +174,7 @@ def in_thread(call: Callable[[], T]) -> Callable[[], T]:
     thread.start()
 
     def wait() -> T:
-        thread.join(30)
+        thread.join(60)
         assert result, "the call did not come back"
         return result[0]
 
@@ -252,7 +252,7 @@ def test_answers_are_encoded_as_nuclio_does(
 ) -> None:
     write_function(functions, "a", f"def handler(context, event):\n    return {returned}\n")
     client = serve()
-    with closing(http.client.HTTPConnection("127.0.0.1", client.port, timeout=30)) as connection:
+    with closing(http.client.HTTPConnection("127.0.0.1", client.port, timeout=60)) as connection:
         connection.request("POST", "/api/function_invocations", b"", {"x-nuclio-function-name": "pcb-a"})
         response = connection.getresponse()
         assert (response.status, response.getheader("content-type"), response.read()) == (
@@ -315,7 +315,7 @@ def test_body_limit(functions: Path, serve: Serve, chunked: bool) -> None:
 )
 def test_too_large_is_said_before_the_body_ends(functions: Path, serve: Serve, head: str) -> None:
     write_function(functions, "a")
-    with socket.create_connection(("127.0.0.1", serve().port), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", serve().port), timeout=60) as connection:
         connection.sendall(f"POST {INVOKE} HTTP/1.1\r\nHost: x\r\nx-nuclio-function-name: pcb-a\r\n{head}".encode())
         assert connection.recv(100).startswith(b"HTTP/1.1 413 ")
 
@@ -336,14 +336,14 @@ def test_one_call_at_a_time_and_the_list_answers_meanwhile(functions: Path, serv
     client = serve()
     gates = client.gates("pcb-a")
     first = in_thread(lambda: client.invoke("pcb-a", {"wait": True})[0])
-    assert gates["entered"].acquire(timeout=20)
+    assert gates["entered"].acquire(timeout=60)
     second = in_thread(lambda: client.invoke("pcb-a", {"wait": True})[0])
     assert list(client("GET", "/api/functions")[1]) == ["pcb-a", "pcb-b"]
     assert client.invoke("pcb-b", {})[0] == 201
     assert not gates["entered"].acquire(blocking=False)
     gates["go"].release()
     assert first() == 201
-    assert gates["entered"].acquire(timeout=20)
+    assert gates["entered"].acquire(timeout=60)
     gates["go"].release()
     assert second() == 201
 
@@ -354,7 +354,7 @@ def test_busy_function_is_503(functions: Path, serve: Serve) -> None:
     client = serve()
     gates = client.gates("pcb-a")
     first = in_thread(lambda: client.invoke("pcb-a", {"wait": True})[0])
-    assert gates["entered"].acquire(timeout=20)
+    assert gates["entered"].acquire(timeout=60)
     status, reply, _ = client.invoke("pcb-a", {})
     assert (status, "busy" in reply["error"]) == (503, True)
     gates["go"].release()
@@ -376,7 +376,7 @@ def test_hung_handler_is_408_then_503_until_it_returns(
     back = threading.Event()
     monkeypatch.setattr(logger, "warn_with", lambda *args, **fields: back.set())
     gates["go"].release()
-    assert back.wait(20)
+    assert back.wait(60)
     assert client.invoke("pcb-a", {})[0] == 201
     assert client("GET", "/api/functions/pcb-a")[1]["status"]["state"] == "ready"
 
@@ -506,7 +506,7 @@ def handler(context, event):
         port = int(url.rpartition(":")[2])
 
         def call() -> bytes:
-            with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=30)) as connection:
+            with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
                 connection.request("POST", "/api/function_invocations", b"", {"x-nuclio-function-name": "pcb-a"})
                 return connection.getresponse().read()
 
@@ -519,7 +519,7 @@ def handler(context, event):
             if lines[-1] == "Shutting down":
                 fifo.write_text("finished")
         assert answer() == b"finished"
-        assert process.wait(30) in (0, -signal.SIGTERM)
+        assert process.wait(60) in (0, -signal.SIGTERM)
     assert "terminated" in lines
 
 
@@ -531,12 +531,12 @@ def test_process_with_a_hung_handler_stops(functions: Path, tmp_path: Path) -> N
     with subprocess.Popen(command(functions, "--port", "0"), stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None
         port = int(process.stdout.readline().strip().rpartition(b":")[2])
-        with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=30)) as connection:
+        with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
             connection.request("POST", INVOKE, b"", TO_A)
             assert connection.getresponse().status == 408
         process.send_signal(signal.SIGINT)
         try:
-            errors = process.communicate(timeout=20)[1]
+            errors = process.communicate(timeout=60)[1]
         except subprocess.TimeoutExpired:
             process.kill()
             pytest.fail("a handler that never returns kept the process alive")
