@@ -27,7 +27,9 @@ TIMEOUT_S = 120
 def main() -> int:
     parser = argparse.ArgumentParser(allow_abbrev=False)
     commands = parser.add_subparsers(dest="command", required=True)
-    plan_parser = commands.add_parser("plan", help="one line a function: folder name port image base content file weights")
+    plan_parser = commands.add_parser(
+        "plan", help="one line a function: folder name port image base content file weights"
+    )
     plan_parser.add_argument("--root", type=Path, required=True)
     plan_parser.add_argument("--gpu", action="store_true")
     plan_parser.add_argument("--stack", required=True)
@@ -105,15 +107,15 @@ def render(args: argparse.Namespace) -> None:
 
 def stored(args: argparse.Namespace) -> None:
     text = sys.stdin.read()
-    try:
-        config = json.loads(text)
-    except ValueError:  # "No functions found" comes as plain text
+    if "{" not in text:  # "No functions found" comes as plain text
         return
+    # nuctl may log a line before the record.
+    config, _ = json.JSONDecoder().raw_decode(text[text.index("{") :])
     status = config.get("status", {})
     print(
         {
             "content": config["metadata"].get("annotations", {}).get(CONTENT, ""),
-            "state": status.get("state", ""),
+            "state": status.get("state") or "unknown",
             "image": config["spec"].get("image", ""),
             "port": status.get("httpPort", ""),
             "project": config["metadata"].get("labels", {}).get("nuclio.io/project-name", ""),

@@ -192,7 +192,8 @@ keep_previous() {
   record="$(nuctl_get "$name")"
   content="$(tool stored content <<<"$record")"
   image="$(tool stored image <<<"$record")"
-  [[ -n "$content" && "$(tool stored state <<<"$record")" == ready ]] || return 0
+  # What never became ready is nothing to go back to.
+  [[ -n "$content" && "$(tool stored state <<<"$record")" =~ ^(ready|unknown)$ ]] || return 0
   if "$DRY_RUN"; then
     return
   fi

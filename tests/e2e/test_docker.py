@@ -344,6 +344,26 @@ def test_a_bundle_installs_without_any_network(
     assert containers(island) == {}
 
 
+def test_a_wheelhouse_starts_the_embedded_platform_without_any_network(
+    ops: Ops, island: Engine, tmp_path: Path
+) -> None:
+    wheelhouse, folder = tmp_path / "wheels.tar", tmp_path / "pcb-aoi"
+    result = ops.deploy("bundle", "--platform", "embedded", "--output", str(wheelhouse))
+    assert result.returncode == 0, result.stdout
+    ops.run(["cp", "-R", str(ops.site), str(folder)])
+    ops.run(["rm", "-rf", str(folder / ".venv"), str(folder / ".run")])
+    there = Ops(folder, island, tmp_path / "tools")
+    result = there.deploy("up", "--bundle", str(wheelhouse))
+    try:
+        assert result.returncode == 0, result.stdout
+        status = there.deploy("status")
+        assert status.returncode == 0, status.stdout
+        for name in PORTS:
+            assert name in status.stdout
+    finally:
+        assert there.deploy("down").returncode == 0
+
+
 def test_a_cut_bundle_is_refused(ops: Ops, bundle: Path, tmp_path: Path) -> None:
     broken = tmp_path / "cut.tar"
     with bundle.open("rb") as source:
