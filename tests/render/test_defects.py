@@ -188,4 +188,7 @@ def test_does_what_it_says_tells_a_nick_from_an_open() -> None:
     assert does_what_it_says("nick", before, nick)
     assert not does_what_it_says("nick", before, cut)
     assert does_what_it_says("open", before, cut)
+    assert does_what_it_says("short", cut, before)
+    assert not does_what_it_says("short", nick, before)
+    assert not does_what_it_says("spur", cut, before)
     assert not does_what_it_says("open", before, nick)
