@@ -12,10 +12,13 @@ from pathlib import Path
 
 
 class Engine:
-    """One dockerd. With `namespace` it runs in a network namespace that leads nowhere."""
+    """One dockerd, on a bridge of its own. An island runs in a network namespace that leads nowhere."""
 
-    def __init__(self, folder: Path, bridge: str, namespace: str | None = None) -> None:
-        self._folder, self._bridge, self._namespace = folder, bridge, namespace
+    def __init__(self, folder: Path, address: str, *, island: bool = False) -> None:
+        self._folder, self._address = folder, address
+        # Names of this run's own: an earlier one may have been killed.
+        self._namespace = f"pcb-e2e-{os.getpid()}" if island else None
+        self._bridge = f"pcb-{os.getpid()}"
         self._process: subprocess.Popen[bytes] | None = None
         self.socket = folder / "docker.sock"
 
@@ -35,10 +38,16 @@ class Engine:
         if self._namespace:
             _run(["ip", "netns", "add", self._namespace])
             _run([*self.prefix, "ip", "link", "set", "lo", "up"])
+        # docker0 may belong to an engine that people work with.
+        _run([*self.prefix, "ip", "link", "add", self._bridge, "type", "bridge"])
+        _run([*self.prefix, "ip", "address", "add", self._address, "dev", self._bridge])
+        _run([*self.prefix, "ip", "link", "set", self._bridge, "up"])
         self._launch()
 
     def _launch(self) -> None:
-        command = ["dockerd", "--host", f"unix://{self.socket}", "--bip", self._bridge]
+        # Should the tests be killed, the engine ends with them.
+        command = ["setpriv", "--pdeathsig", "TERM", "dockerd", "--host", f"unix://{self.socket}"]
+        command += ["--bridge", self._bridge]
         for name in ("data-root", "exec-root"):
             command += [f"--{name}", str(self._folder / name)]
         command += ["--pidfile", str(self._folder / "dockerd.pid")]
@@ -63,14 +72,17 @@ class Engine:
 
     def stop(self) -> None:
         """Remove every container, stop, and delete all data."""
-        ids = self.docker("ps", "--all", "--quiet").split()
-        if ids:
-            self.docker("rm", "--force", *ids)
-        self._terminate()
+        if self._process is not None and self._process.poll() is None:
+            ids = self.docker("ps", "--all", "--quiet").split()
+            if ids:
+                self.docker("rm", "--force", *ids)
+            self._terminate()
+        _try([*self.prefix, "ip", "link", "delete", self._bridge])
         if self._namespace:
-            _run(["ip", "netns", "delete", self._namespace])
-        else:
-            subprocess.run(["ip", "link", "delete", "docker0"], capture_output=True, check=False)
+            _try(["ip", "netns", "delete", self._namespace])
+        for line in Path("/proc/self/mounts").read_text("utf-8").splitlines():
+            if line.split()[1].startswith(f"{self._folder}/"):
+                _try(["umount", "--lazy", line.split()[1]])
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def docker(self, *command: str, stdin: bytes | None = None) -> str:
@@ -83,6 +95,10 @@ class Engine:
 
     def _env(self) -> dict[str, str]:
         return dict(os.environ) | self.environment
+
+
+def _try(command: list[str]) -> None:
+    subprocess.run(command, capture_output=True, check=False)
 
 
 def _run(command: list[str], env: Mapping[str, str] | None = None, stdin: bytes | None = None) -> str:

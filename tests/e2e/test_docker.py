@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -313,9 +314,7 @@ def bundle(ops: Ops, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def island(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     """An engine with no images, in a network namespace that leads nowhere."""
-    import tempfile
-
-    engine = Engine(Path(tempfile.mkdtemp(prefix="pcb-air-")), "10.199.2.1/24", namespace="pcb-e2e-island")
+    engine = Engine(Path(tempfile.mkdtemp(prefix="pcb-air-")), "10.199.2.1/24", island=True)
     engine.start()
     yield engine
     engine.stop()
