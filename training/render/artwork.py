@@ -116,7 +116,7 @@ def _large(sheet: Sheet, rng: np.random.Generator) -> None:
             w, h = (float(np.exp(rng.uniform(np.log(50), np.log(450)))) for _ in range(2))
             octagon(trial, x, y, w, h) if rng.random() < 0.6 else rectangle(trial, x, y, w, h, min(w, h) * 0.1)
             for _ in range(int(rng.choice((0, 0, 1, 2, 4)))):
-                hole = float(rng.uniform(4, 0.18 * min(w, h) + 5))
+                hole = float(rng.uniform(8, 0.18 * min(w, h) + 9))
                 hx, hy = x + float(rng.uniform(-0.35, 0.35)) * w, y + float(rng.uniform(-0.35, 0.35)) * h
                 disc(trial, hx, hy, hole, 0)
         else:
@@ -140,6 +140,9 @@ def _pour(sheet: Sheet, rng: np.random.Generator) -> None:
     reach = 2 * int(sheet.line * 0.6) + 1
     kernel = np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach)), np.uint8)
     room = np.asarray(cv2.morphologyEx(room, cv2.MORPH_OPEN, kernel), np.uint8)
+    # Design programs drop dead islands, and a small one could not be told from residual copper.
+    _, islands, stats, _ = cv2.connectedComponentsWithStats(room, connectivity=8)
+    room[np.asarray(stats)[:, cv2.CC_STAT_AREA][np.asarray(islands)] < 12 * sheet.line**2] = 0
     for x, y, radius, _ in sheet.vias:
         if rng.random() < 0.15 and _lonely(sheet.canvas, x, y, radius, radius + clearance + 2):
             _spokes(room, x, y, radius + clearance + 2, sheet.line * 0.8, rng)
@@ -270,7 +273,7 @@ def _decoys(sheet: Sheet, rng: np.random.Generator) -> None:
     height, width = sheet.canvas.shape
     for _ in range(rng.poisson(5)):
         x, y = float(rng.uniform(0, width)), float(rng.uniform(0, height))
-        radius = sheet.line * float(rng.uniform(0.5, 1.4))
+        radius = max(sheet.line * float(rng.uniform(0.7, 1.6)), 5.0)  # smaller dots are what residual copper is
         if sheet.free(x - radius, y - radius, x + radius, y + radius):
             if rng.random() < 0.6:
                 disc(sheet.canvas, x, y, radius)
@@ -292,5 +295,5 @@ def _drill(sheet: Sheet, rng: np.random.Generator) -> None:
     """Open the middle of pads, as film for drilled or etched centres shows; small vias may stay closed."""
     smallest = float(rng.choice((0.0, sheet.line * 1.1)))
     for x, y, radius, hole in sheet.vias:
-        if radius > smallest and hole > 1.5:
+        if radius > smallest and hole >= 4:  # smaller ones could not be told from pinholes
             disc(sheet.canvas, x, y, hole, 0)

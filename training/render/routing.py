@@ -55,13 +55,13 @@ def bus(sheet: Sheet, rng: np.random.Generator, count: int | None = None) -> Non
         line(trial, parallel(spine, float(offset)), sheet.line)
     if touches(sheet, trial):
         return
-    for index, offset in enumerate(offsets):
+    for offset in offsets:
         path = parallel(spine, float(offset))
         if rng.random() < 0.25:
             path = path[: max(len(path) - 1, 2)].copy()
             path[-1] = path[-2] + (path[-1] - path[-2]) * rng.uniform(0.3, 0.9)
-            if index in (0, count - 1):
-                sheet.via(float(path[-1][0]), float(path[-1][1]), sheet.line * 0.95, sheet.line * 0.45)
+            end = min(sheet.line * 0.95, sheet.line / 2 + 0.35 * sheet.space)
+            sheet.via(float(path[-1][0]), float(path[-1][1]), end, end * 0.5)
         line(sheet.canvas, path, sheet.line)
 
 
@@ -246,20 +246,57 @@ def route(sheet: Sheet, rng: np.random.Generator, fill: float = 0.5) -> None:
     for column, row, heading, pin in starts:
         if blocked[row, column]:
             continue
+        first = (np.array([column, row], np.float64) + 1) * pitch
+        escape = np.empty((0, 2)) if pin is None else _elbow(np.array(pin), first)
+        if pin is not None and not _clear(sheet, np.vstack([escape, first])):
+            continue
         cells = _walk(blocked, column, row, heading, longest, rng)
-        path = (np.array(cells, np.float64) + 1) * pitch
+        # The walk ended because something is near: draw back a cell, so that two ends do not look like an open.
+        cells = cells[: max(len(cells) - 1, 1)] if pin is not None else cells[1:-1]
         if pin is None and len(cells) < 3:
             continue
-        if pin is None:
-            sheet.via(float(path[0][0]), float(path[0][1]), radius, radius * 0.5)
-        else:
-            path = np.vstack([_elbow(np.array(pin), path[0]), path])
+        path = np.vstack([escape, (np.array(cells, np.float64) + 1) * pitch])
         line(sheet.canvas, path, sheet.line)
-        end = path[-1]
-        if len(path) > 2 and rng.random() < 0.85:
-            sheet.via(float(end[0]), float(end[1]), radius, radius * 0.5)
-            if drops:
-                teardrop(sheet.canvas, float(end[0]), float(end[1]), radius, path[-2], sheet.line)
+        # Only test stubs end without a via: an end in the open would look like half of an open.
+        ends = [cells[-1]] if rng.random() < 0.97 else []
+        for end in ends if pin is not None else [*ends, cells[0]]:
+            x, y = ((np.array(end, np.float64) + 1) * pitch).tolist()
+            size = radius if _claim(blocked, end, cells) else sheet.line / 2 + 0.3 * sheet.space
+            sheet.via(x, y, size, size * 0.5)
+            if drops and end == cells[-1] and len(path) > 2:
+                teardrop(sheet.canvas, x, y, size, path[-2], sheet.line)
+
+
+def _clear(sheet: Sheet, path: Points) -> bool:
+    """Whether a path leaves the pad it starts in and meets no other copper, nor comes near any."""
+    ahead = np.diff(path, axis=0)
+    lengths = np.hypot(ahead[:, 0], ahead[:, 1])
+    steps = np.maximum(lengths, 1).astype(int)
+    points = np.concatenate(
+        [start + step * np.linspace(0, 1, n)[:, None] for start, step, n in zip(path, ahead, steps, strict=False)]
+    )
+    total = path[-1] - path[0]
+    side = np.array([-total[1], total[0]]) / max(float(np.hypot(*total)), 1e-6)
+    height, width = sheet.canvas.shape
+    for offset in (-1.0, 0.0, 1.0):
+        track = np.rint(points + offset * side * (sheet.line / 2 + 0.6 * sheet.space)).astype(int)
+        column, row = np.clip(track[:, 0], 0, width - 1), np.clip(track[:, 1], 0, height - 1)
+        copper = sheet.canvas[row, column] > 0
+        if copper.all() or copper[int(copper.argmin()) :].any():
+            return False
+    return True
+
+
+def _claim(blocked: NDArray[np.bool_], end: tuple[int, int], own: list[tuple[int, int]]) -> bool:
+    """Take the four cells round the end of a line for a large via; False where one belongs to somebody else."""
+    rows, columns = blocked.shape
+    around = [(end[0] + dx, end[1] + dy) for dx, dy in ((1, 0), (-1, 0), (0, 1), (0, -1))]
+    around = [cell for cell in around if 0 <= cell[0] < columns and 0 <= cell[1] < rows and cell not in own]
+    if any(blocked[row, column] for column, row in around):
+        return False
+    for column, row in around:
+        blocked[row, column] = True
+    return True
 
 
 def _exit_cell(x: float, y: float, heading: int, blocked: NDArray[np.bool_]) -> tuple[int, int] | None:

@@ -42,11 +42,11 @@ RECIPES = (
     Recipe("inner-layer", "panel.png", (1200, 1600), "binary", 12, 20.8, _ETCH_MANY),
     Recipe("inner-layer", "grey.jpg", (640, 640), "grey", 13, 20.8, _INNER),
     Recipe("inner-layer", "colour.jpg", (768, 1024), "colour", 22, 20.8, _INNER),
-    Recipe("inner-layer", "clean.png", (640, 640), "binary", 15, 20.8),
+    Recipe("inner-layer", "clean.png", (640, 640), "binary", 23, 20.8),
     Recipe("acid-outer-layer", "colour.jpg", (640, 640), "colour", 36, 10.0, _one_each("acid-outer-layer")),
     Recipe("acid-outer-layer", "grey.jpg", (640, 640), "grey", 39, 10.0, _one_each("acid-outer-layer")),
     Recipe("alkaline-outer-layer", "colour.jpg", (640, 640), "colour", 50, 10.0, _one_each("alkaline-outer-layer")),
-    Recipe("resin-plug", "colour.jpg", (640, 640), "colour", 52, 10.0, _one_each("resin-plug")),
+    Recipe("resin-plug", "colour.jpg", (640, 640), "colour", 51, 10.0, _one_each("resin-plug")),
     Recipe("gold-osp", "green.jpg", (640, 640), "colour", 63, 10.0, _one_each("gold-osp")),
     Recipe("gold-osp", "black.jpg", (640, 640), "colour", 71, 10.0, _one_each("gold-osp")),
 )
