@@ -138,6 +138,7 @@ bundle_install_local() {
     cp "$work/plan.tsv" "$NUCLIO_STATE/plan.tsv"
   fi
   nuctl_ create project "$PROJECT" --platform local --namespace "$NAMESPACE"
+  # shellcheck disable=SC2034 # read by deploy/local.sh
   ROWS=()
   for line in "${PLAN[@]}"; do
     bundle_deploy "$work" "$line" || failed=1
@@ -161,34 +162,10 @@ bundle_choose() {
 
 # A ready image and a configuration with nothing to build: nuctl neither builds nor pulls.
 bundle_deploy() {
-  local work="$1" folder name port image content rendered log record
+  local work="$1" folder name port image content rendered status=0
   IFS=$'\t' read -r folder name port image _ content _ <<<"$2"
-  record="$(nuctl_get "$name")"
-  if [[ "$(tool stored content <<<"$record")" == "$content" && "$(local_health "$name")" == healthy ]]; then
-    info "$name 没有变化" "$name is unchanged"
-    SAMPLES="$work/samples" local_smoke "$folder" "$name" "$port" "$image" unchanged
-    return
-  fi
-  keep_previous "$name"
-  rendered="$(mktemp --suffix .json)"
+  rendered="$work/functions/$name.rendered.json"
   tool render "$work/functions/$name.json" --image "$image" >"$rendered"
-  info "部署 $name" "deploying $name"
-  mkdir -p "$NUCLIO_STATE"
-  log="$NUCLIO_STATE/$name.log"
-  if "$DRY_RUN"; then
-    run nuctl deploy "$name" --file "$rendered" --project-name "$PROJECT" --platform local --namespace "$NAMESPACE" \
-      --annotations "$CONTENT_ANNOTATION=$content"
-    rm -f "$rendered"
-    return
-  fi
-  if ! nuctl_ deploy "$name" --file "$rendered" --project-name "$PROJECT" --platform local \
-    --namespace "$NAMESPACE" --annotations "$CONTENT_ANNOTATION=$content" >"$log" 2>&1; then
-    rm -f "$rendered"
-    tail -n 15 "$log" >&2
-    local_remedy "$log" "$name"
-    ROWS+=("$name	failed	$port	$image	-	-	$log")
-    return 1
-  fi
-  rm -f "$rendered"
-  SAMPLES="$work/samples" local_smoke "$folder" "$name" "$port" "$image" deployed
+  SAMPLES="$work/samples" local_apply "$folder" "$name" "$port" "$image" "$content" --file "$rendered" || status=1
+  return "$status"
 }

@@ -1,6 +1,8 @@
 # shellcheck shell=bash
 # nuclio on one machine's Docker engine: the functions as CVAT's compose file expects them.
 
+# The fingerprint of what a function was made from: deploy/nuclio.py reads it back.
+CONTENT_ANNOTATION=pcb-aoi.io/content
 # Gigabytes of free disk that images need while they are built.
 LOCAL_DISK_CPU=4
 LOCAL_DISK_GPU=16
@@ -71,28 +73,34 @@ local_gpu() {
     "containers do not see the GPU: install nvidia-container-toolkit, then sudo nvidia-ctk runtime configure --runtime=docker && sudo systemctl restart docker"
 }
 
-# Deploy one function unless it already runs with this very content; add its row to the table.
+# Build and deploy one function.
 local_deploy() {
-  local folder name port image content file record options log
+  local folder name port image content file options
   IFS=$'\t' read -r folder name port image _ content file <<<"$1"
-  if ! "$DRY_RUN"; then
-    record="$(nuctl_get "$name")"
-    if [[ "$(tool stored content <<<"$record")" == "$content" && "$(local_health "$name")" == healthy ]]; then
-      info "$name 没有变化" "$name is unchanged"
-      local_smoke "$folder" "$name" "$port" "$image" unchanged
-      return
-    fi
-    keep_previous "$name"
-  fi
-  options=(--path "$ROOT/functions/$folder" --file "$file" --project-name "$PROJECT"
-    --platform local --namespace "$NAMESPACE" --annotations "$CONTENT_ANNOTATION=$content")
+  options=(--path "$ROOT/functions/$folder" --file "$file")
   "$NO_PULL" && options+=(--no-pull)
+  local_apply "$folder" "$name" "$port" "$image" "$content" "${options[@]}"
+}
+
+# local_apply FOLDER NAME PORT IMAGE CONTENT OPTION...: hand one function to nuctl unless it already runs with this
+# very content; call it as CVAT does; add its row to the table.
+local_apply() {
+  local folder="$1" name="$2" port="$3" image="$4" content="$5" record log
+  local options=("${@:6}" --project-name "$PROJECT" --platform local --namespace "$NAMESPACE"
+    --annotations "$CONTENT_ANNOTATION=$content")
   [[ -z "${READINESS_TIMEOUT:-}" ]] || options+=(--readiness-timeout "$READINESS_TIMEOUT")
-  info "部署 $name" "deploying $name"
   if "$DRY_RUN"; then
     run nuctl deploy "$name" "${options[@]}"
     return
   fi
+  record="$(nuctl_get "$name")"
+  if [[ "$(tool stored content <<<"$record")" == "$content" && "$(local_health "$name")" == healthy ]]; then
+    info "$name 没有变化" "$name is unchanged"
+    local_smoke "$folder" "$name" "$port" "$image" unchanged
+    return
+  fi
+  keep_previous "$name"
+  info "部署 $name" "deploying $name"
   mkdir -p "$NUCLIO_STATE"
   log="$NUCLIO_STATE/$name.log"
   if ! nuctl_ deploy "$name" "${options[@]}" >"$log" 2>&1; then
@@ -103,8 +111,6 @@ local_deploy() {
   fi
   local_smoke "$folder" "$name" "$port" "$image" deployed
 }
-
-CONTENT_ANNOTATION=pcb-aoi.io/content
 
 # Say what helps against the failures that people really meet.
 local_remedy() {
