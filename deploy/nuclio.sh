@@ -9,6 +9,7 @@
 #   READINESS_TIMEOUT                   seconds a function may take to load, in place of function.yaml's
 
 NAMESPACE="${NUCTL_NAMESPACE:-nuclio}"
+# shellcheck disable=SC2034 # read by the other parts
 PROJECT=cvat
 BASE_LABEL=io.pcb-aoi.content
 NUCLIO_STATE="$STATE/nuclio"
