@@ -96,6 +96,7 @@ class Ops:
     def environment(self) -> dict[str, str]:
         env = dict(os.environ) | self.engine.environment | {"NUCLIO_STANDIN_VERSION": self._version}
         env["PATH"] = f"{self._tools}:{env['PATH']}"
+        env.setdefault("PIP_CACHE_DIR", str(Path.home() / ".cache" / "pip"))
         cert = env.get("PIP_CERT") or _pip_setting("global.cert")
         if cert:
             env["PIP_CERT"] = cert
