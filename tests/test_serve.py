@@ -138,12 +138,18 @@ Serve = Callable[..., Client]
 
 
 @pytest.fixture
-def serve(tmp_path: Path) -> Iterator[Serve]:
-    """Start the platform over tmp_path/functions; all are stopped at the end."""
+def serve(tmp_path: Path, serve_folder: Callable[..., Client]) -> Serve:
+    """Start the platform over tmp_path/functions."""
+    return lambda allow=LOOPBACK: serve_folder(tmp_path / "functions", [], allow)
+
+
+@pytest.fixture
+def serve_folder() -> Iterator[Callable[..., Client]]:
+    """Start the platform over a folder; all are stopped at the end."""
     clients: list[Client] = []
 
-    def start(allow: tuple[Network, ...] = LOOPBACK) -> Client:
-        client = Client(load_workers(tmp_path / "functions", []), allow)
+    def start(functions: Path, names: list[str], allow: tuple[Network, ...] = LOOPBACK) -> Client:
+        client = Client(load_workers(functions, names), allow)
         clients.append(client)
         return client
 
@@ -470,6 +476,21 @@ def test_durations(text: str | None, value: float | None) -> None:
 def test_wrong_durations(text: str) -> None:
     with pytest.raises(ConfigError):
         seconds(text)
+
+
+def test_the_real_inner_layer_answers_a_sample(serve_folder: Callable[[Path, list[str]], Client]) -> None:
+    repository = Path(__file__).parent.parent
+    client = serve_folder(repository / "functions", ["inner-layer"])
+    listed = client("GET", "/api/functions")[1]["pcb-inner-layer"]
+    labels = {label["name"] for label in json.loads(listed["metadata"]["annotations"]["spec"])}
+    image = (repository / "samples" / "inner-layer" / "bus.png").read_bytes()
+    status, shapes, headers = client.invoke("pcb-inner-layer", {"image": base64.b64encode(image).decode()})
+    assert status == 200
+    assert shapes
+    assert {shape["label"] for shape in shapes} <= labels
+    assert "infer;dur=" in headers["server-timing"]
+    assert client.invoke("pcb-inner-layer", {"image": "?"})[0] == 400
+    assert client("GET", INVOKE, headers={"x-nuclio-function-name": "pcb-inner-layer"})[1]["model"] == "inner-layer"
 
 
 def test_log_lines_are_json() -> None:
