@@ -5,6 +5,7 @@ claimed twice goes to the defect it overlaps most. The learnt score of a winner 
 winner of a defect learns that defect's best IoU: scores then rank boxes by how well they fit.
 """
 
+# mypy: disallow-untyped-decorators=False
 from __future__ import annotations
 
 from typing import NamedTuple
@@ -14,12 +15,11 @@ from torch import Tensor
 
 from training import boxes as box_math
 from training.net import STRIDES, Prediction
+from training.scene import IGNORED
 
 TOP = 10
 SCORE_POWER = 0.5
 IOU_POWER = 6
-IGNORED = -1  # label of a defect that the crop cut away too much to judge: its cells learn nothing
-PADDING = -2  # label of an empty row in a batch
 # Longest side, px, from / up to which a level takes part. They overlap: in between the better claim wins.
 LEVEL_RANGE = {STRIDES[0]: (0.0, 224.0), STRIDES[1]: (72.0, float("inf"))}
 
@@ -47,7 +47,10 @@ def candidates(prediction: Prediction, defects: Tensor) -> Tensor:
 
 @torch.no_grad()
 def assign(prediction: Prediction, defects: Tensor, labels: Tensor) -> Targets:
-    """Targets of every cell for defects (B, M, 4) xyxy px with labels int64 (B, M), IGNORED or PADDING below zero."""
+    """Targets of every cell for defects (B, M, 4) xyxy px with labels int64 (B, M).
+
+    Labels below zero: scene.IGNORED, scene.PADDING.
+    """
     scores = prediction.logits.sigmoid()
     inside = candidates(prediction, defects)
     real = labels >= 0

@@ -10,17 +10,17 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from training.assign import IGNORED
-from training.scene import Boxes, Image, Labels, Scene
+from training.scene import IGNORED, Boxes, Image, Labels, Scene
 
 NEAR_DEFECT = 0.8  # share of crops placed to hold a chosen defect
 UNDO = 0.15  # share of defects repaired with the clean board, where it is known
-SCALED = 0.5  # share of crops resized, by a factor in SCALES
-SCALES = (0.86, 1.16)
+SCALED = 0.6  # share of crops resized, by a factor in SCALES
+SCALES = (0.75, 1.6)  # wider than any error in pitch: it also makes lines as wide as boards not in the set have them
+FEATURES = 0.5  # share of near-binary crops that get designed features which look like defects
 VISIBLE = 0.6  # a defect cut by the crop to less than this is ignored
 JUDGEABLE_PX = 4.0  # a remnant thinner than this is not even ignored: nothing of it can be seen
 FRAGMENT_PX = 14.0  # longest side from which the rest of a cut scratch is still called one
-CONTRAST = 0.4  # share of crops whose grey levels are changed
+CONTRAST = 0.3  # share of crops whose grey levels are changed
 
 
 @dataclass(frozen=True)
@@ -90,31 +90,66 @@ def turn(image: Image, boxes: Boxes, rng: np.random.Generator) -> tuple[Image, B
     """One of the eight flips and quarter turns of a square."""
     side = image.shape[0]
     if rng.random() < 0.5:
-        image, boxes = image[:, ::-1], np.stack(
-            (side - boxes[:, 2], boxes[:, 1], side - boxes[:, 0], boxes[:, 3]), axis=1
+        image, boxes = (
+            image[:, ::-1],
+            np.stack((side - boxes[:, 2], boxes[:, 1], side - boxes[:, 0], boxes[:, 3]), axis=1),
         )
     if rng.random() < 0.5:
-        image, boxes = image[::-1], np.stack(
-            (boxes[:, 0], side - boxes[:, 3], boxes[:, 2], side - boxes[:, 1]), axis=1
-        )
+        image, boxes = image[::-1], np.stack((boxes[:, 0], side - boxes[:, 3], boxes[:, 2], side - boxes[:, 1]), axis=1)
     if rng.random() < 0.5:
         image, boxes = np.swapaxes(image, 0, 1), boxes[:, [1, 0, 3, 2]]
     return image, boxes
 
 
 def change_contrast(image: Image, rng: np.random.Generator) -> Image:
-    """Compress the grey range, bend it, blur it and add noise: a softer camera, the same polarity."""
+    """Compress the grey range a little, bend it, blur it and add noise: a softer camera.
+
+    Only a little: copper is dark in near-binary channels and bright in grey ones, and what tells the two apart is
+    that near-binary ones have no half-tones and no grain.
+    """
     levels = np.arange(256, dtype=np.float32) / 255
-    low, high = rng.uniform(0, 0.3), rng.uniform(0.7, 1.0)
-    curve = (low + (high - low) * levels ** rng.uniform(0.7, 1.4)) * 255
-    image = cv2.LUT(image, curve.astype(np.uint8))
+    low, high = rng.uniform(0, 0.08), rng.uniform(0.88, 1.0)
+    curve = (low + (high - low) * levels ** rng.uniform(0.85, 1.2)) * 255
+    image = np.asarray(cv2.LUT(image, curve.astype(np.uint8)), np.uint8)
     if rng.random() < 0.5:
-        image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.4, 1.1))
+        image = np.asarray(cv2.GaussianBlur(image, (0, 0), rng.uniform(0.3, 0.7)), np.uint8)
     if rng.random() < 0.5:
-        noise = np.empty(image.shape, np.int16)
-        cv2.setRNGSeed(int(rng.integers(2**31 - 1)))
-        cv2.randn(noise, 0, rng.uniform(1, 8))
-        image = np.clip(image.astype(np.int16) + noise, 0, 255).astype(np.uint8)
+        noise = rng.standard_normal(image.shape, np.float32) * np.float32(rng.uniform(0.5, 3))
+        image = np.clip(image + noise, 0, 255).astype(np.uint8)
+    return image
+
+
+def is_near_binary(image: Image) -> bool:
+    """Whether a crop is of a thresholded channel, where copper is the dark side: hardly any half-tones."""
+    if image.ndim == 3:
+        return False
+    sample = image[::4, ::4]
+    return bool(((sample > 50) & (sample < 205)).mean() < 0.05)
+
+
+def add_designed_features(image: Image, boxes: Boxes, rng: np.random.Generator) -> Image:
+    """Drill round holes into copper and put round dots on laminate, both unlabelled, clear of every edge and defect.
+
+    `image` is near-binary grey, copper dark. A drilled hole differs from a pinhole, and a designed dot from residual
+    copper, only by being a true circle: without these, every small via on an unseen board is a confident pinhole.
+    """
+    copper = (image < 128).astype(np.uint8)
+    free = np.ones_like(copper)
+    for x1, y1, x2, y2 in boxes.astype(int):
+        free[max(0, y1 - 8) : y2 + 8, max(0, x1 - 8) : x2 + 8] = 0
+    image = image.copy()
+    for inside, colour, (smallest, largest) in ((copper, 255, (4, 14)), (1 - copper, 0, (5, 20))):
+        if rng.random() < 0.4:
+            continue
+        room = cv2.distanceTransform(inside & free, cv2.DIST_L2, 3)
+        radius = rng.uniform(smallest, largest)  # one tool for all holes of a crop, as on a board
+        y, x = np.nonzero(room > radius + rng.uniform(3, 10))
+        for _ in range(int(rng.integers(1, 6)) if len(x) else 0):
+            at = int(rng.integers(len(x)))
+            # Sixteenths of a pixel, and the anti-aliasing thresholded away again, as the camera's channel has it.
+            centre = (int(x[at]) * 16 + int(rng.integers(16)), int(y[at]) * 16 + int(rng.integers(16)))
+            if (image[int(y[at]), int(x[at])] < 128) == bool(colour):
+                cv2.circle(image, centre, round(radius * 16), colour, -1, cv2.LINE_8, 4)
     return image
 
 
@@ -129,8 +164,11 @@ def crop(scene: Scene, side: int, rng: np.random.Generator, fragments: frozenset
     image, boxes = turn(image, boxes, rng)
     image = np.ascontiguousarray(image)
     if window != side:
-        image = cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA if window > side else cv2.INTER_LINEAR)
+        kind = cv2.INTER_AREA if window > side else cv2.INTER_LINEAR
+        image = np.asarray(cv2.resize(image, (side, side), interpolation=kind), np.uint8)
         boxes = boxes * np.float32(side / window)
+    if rng.random() < FEATURES and is_near_binary(image):
+        image = add_designed_features(image, boxes, rng)
     if rng.random() < CONTRAST:
         image = change_contrast(image, rng)
     if image.ndim == 2:

@@ -16,6 +16,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import onnx
+from onnxruntime import InferenceSession
 
 from training import deeppcb, metrics, model_file, predict
 from training.scene import Scene
@@ -34,7 +35,7 @@ def load_samples(folder: Path, slugs: list[str]) -> list[Scene]:
             image = np.ascontiguousarray(image[:, :, 2::-1])
         boxes = np.array([defect["box"] for defect in entry["defects"]], np.float32).reshape(-1, 4)
         labels = np.array([slugs.index(defect["label"]) for defect in entry["defects"]], np.int64)
-        scenes.append(Scene(image, boxes, labels, entry["file"]))
+        scenes.append(Scene(np.asarray(image, np.uint8), boxes, labels, entry["file"]))
     return scenes
 
 
@@ -46,7 +47,7 @@ def load_set(name: str, function: str, data: Path, slugs: list[str]) -> list[Sce
     return deeppcb.load(data / "deeppcb", groups, slugs)
 
 
-def false_calls(scenes: list[Scene], run: predict.onnxruntime.InferenceSession, threshold: float) -> float | None:
+def false_calls(scenes: list[Scene], run: InferenceSession, threshold: float) -> float | None:
     """Calls per megapixel on the clean boards of the scenes (过杀); None where no clean boards are known."""
     clean = [scene.clean for scene in scenes if scene.clean is not None]
     if not clean:

@@ -5,11 +5,12 @@
 Calibration starts neutral; run `python -m training calibrate` next, on images kept aside.
 """
 
+# mypy: disallow-subclassing-any=False
 from __future__ import annotations
 
 import argparse
-import io
 import json
+import tempfile
 import warnings
 from pathlib import Path
 
@@ -46,10 +47,13 @@ def fold(detector: Detector) -> Detector:
     """Batch norms into their convolutions, /255 into the stem; in place."""
     for module in detector.modules():
         if isinstance(module, ConvBlock):
-            module[0] = fusion.fuse_conv_bn_eval(module[0], module[1])
-            module[1] = nn.Identity()
+            convolution, norm = module[0], module[1]
+            assert isinstance(convolution, nn.Conv2d)
+            assert isinstance(norm, nn.BatchNorm2d)
+            module[0], module[1] = fusion.fuse_conv_bn_eval(convolution, norm), nn.Identity()
+    first = next(part for part in detector.stem.modules() if isinstance(part, nn.Conv2d))
     with torch.no_grad():
-        detector.stem[0][0].weight.div_(255)
+        first.weight.div_(255)
     return detector
 
 
@@ -63,14 +67,13 @@ def load_detector(checkpoint: Path) -> tuple[Detector, list[str]]:
 
 def to_onnx(detector: Detector, labels: int) -> onnx.ModelProto:
     """The graph, with dynamic batch, height and width. `detector` is folded in place."""
-    buffer = io.BytesIO()
-    with warnings.catch_warnings():
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         # The TorchScript exporter is deprecated but needs no further package and writes the smaller graph.
         warnings.simplefilter("ignore")
         torch.onnx.export(
             Exported(fold(detector), labels).eval(),
             (torch.zeros(1, 64, 96, 3, dtype=torch.uint8),),
-            buffer,
+            str(Path(folder) / "model.onnx"),
             opset_version=OPSET,
             dynamo=False,
             input_names=["images"],
@@ -81,7 +84,7 @@ def to_onnx(detector: Detector, labels: int) -> onnx.ModelProto:
                 "scores": {0: "batch", 1: "cells"},
             },
         )
-    return onnx.load_model_from_string(buffer.getvalue())
+        return onnx.load(Path(folder) / "model.onnx")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

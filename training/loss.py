@@ -22,9 +22,7 @@ def detection_loss(prediction: Prediction, defects: Tensor, labels: Tensor) -> t
     wrong = prediction.logits.detach().sigmoid().square() * NEGATIVE_WEIGHT
     weight = targets.scores.where(targets.scores > 0, wrong)
     weight = weight.masked_fill(targets.ignored.unsqueeze(-1), 0.0)
-    label_loss = F.binary_cross_entropy_with_logits(
-        prediction.logits, targets.scores, weight=weight, reduction="sum"
-    )
+    label_loss = F.binary_cross_entropy_with_logits(prediction.logits, targets.scores, weight=weight, reduction="sum")
 
     positive = targets.weights > 0
     fit = box_math.giou(prediction.boxes[positive], targets.boxes[positive])

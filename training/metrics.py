@@ -12,7 +12,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from training.predict import Detections
-from training.scene import Boxes, Labels, Scene
+from training.scene import Boxes, Scene
 
 MATCH_IOU = 0.5
 
@@ -63,25 +63,26 @@ def right_calls(boxes: Boxes, truth: Boxes) -> NDArray[np.bool_]:
 def curve(scenes: list[Scene], results: list[Detections], label: int) -> Curve:
     """The curve of one label, or of all labels together with label -1 (a call must still name the right one)."""
     if label < 0:
-        parts = [curve(scenes, results, index) for index in range(1 + max(_labels(scenes, results)))]
+        labels = np.concatenate([scene.labels for scene in scenes] + [result.labels for result in results])
+        parts = [curve(scenes, results, int(index)) for index in np.unique(labels)]
     else:
         parts = []
         for scene, result in zip(scenes, results, strict=True):
             mine, truth = result.labels == label, scene.boxes[scene.labels == label]
             parts.append(Curve(result.scores[mine], right_calls(result.boxes[mine], truth), len(truth)))
+    if not parts:
+        return Curve(np.empty(0, np.float32), np.empty(0, bool), 0)
     scores = np.concatenate([part.scores for part in parts])
     order = np.argsort(-scores, kind="stable")
     right = np.concatenate([part.right for part in parts])[order]
     return Curve(scores[order], right, sum(part.defects for part in parts))
 
 
-def _labels(scenes: list[Scene], results: list[Detections]) -> Labels:
-    return np.concatenate([scene.labels for scene in scenes] + [result.labels for result in results] + [np.zeros(1, int)])
-
-
 def average_precision(scenes: list[Scene], results: list[Detections], labels: int) -> NDArray[np.float64]:
     """COCO's AP, float64 (labels, 10) at IoU 0.5, 0.55 ... 0.95; NaN for labels without a defect."""
-    images, annotations, calls = [], [], []
+    images: list[dict[str, object]] = []
+    annotations: list[dict[str, object]] = []
+    calls: list[dict[str, object]] = []
     for number, (scene, result) in enumerate(zip(scenes, results, strict=True), 1):
         images.append({"id": number, "height": scene.image.shape[0], "width": scene.image.shape[1]})
         for (x1, y1, x2, y2), label in zip(scene.boxes.tolist(), scene.labels.tolist(), strict=True):

@@ -24,7 +24,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from training import deeppcb
+from training import deeppcb, scribble
 from training.render import surface
 from training.render.artwork import draw_artwork
 from training.render.etch import Etch
@@ -35,6 +35,7 @@ from training.render.shade import capture, paint
 from training.scene import Scene
 
 SIDE = 640
+SCRIBBLED = 0.6  # share of template and procedural tiles whose defects are drawn by hand, not etched
 KINDS = {"procedural": 0.45, "template": 0.30, "shaded": 0.25}
 LOOKS = {"binary": 0.4, "grey": 0.28, "colour": 0.32}
 CLEAN = 0.12  # share of tiles without planted defects
@@ -106,20 +107,30 @@ def render_tile(data: Path, names: list[str], seed: int, number: int) -> Scene:
     name = str(rng.choice(names))
     if kind == "shaded":
         grey = deeppcb.read_grey(data / "images" / f"{name}.jpg")
-        coverage = cv2.GaussianBlur((grey < 128).astype(np.float32), (0, 0), rng.uniform(0.5, 1.0))
+        coverage = np.asarray(
+            cv2.GaussianBlur((grey < 128).astype(np.float32), (0, 0), rng.uniform(0.5, 1.0)), np.float32
+        )
         text = (data / "labels" / f"{name}.txt").read_text()
         boxes, labels = deeppcb.parse_labels(text, name, list(LABELS))
         planted.boxes, planted.labels = [tuple(box) for box in boxes], labels.tolist()
     else:
         if kind == "template":
-            mask = turned((deeppcb.read_grey(data / "templates" / f"{name}.png") < 128).astype(np.uint8), rng.integers(8))
+            mask = turned(
+                (deeppcb.read_grey(data / "templates" / f"{name}.png") < 128).astype(np.uint8), int(rng.integers(8))
+            )
         else:
             pitch = float(rng.uniform(*PITCHES))
             mask = draw_artwork((SIDE, SIDE), pitch, rng).copper
         margin = max(round(MARGIN_UM / pitch), 2)
-        coverage, truth = etched(mask, in_copper, Etch.sample(rng), pitch, margin, rng)
-        found, slugs = truth.clipped((SIDE, SIDE))
-        planted.boxes, planted.labels = [tuple(box) for box in found], [LABELS.index(slug) for slug in slugs]
+        scribble.add_decoys(mask, rng)
+        if rng.random() < SCRIBBLED:
+            drawn = scribble.plant(mask, in_copper, rng)
+            coverage = cv2.GaussianBlur(mask.astype(np.float32), (0, 0), 0.5)
+            planted.boxes, planted.labels = [box for _, box in drawn], [LABELS.index(slug) for slug, _ in drawn]
+        else:
+            coverage, truth = etched(mask, in_copper, Etch.sample(rng), pitch, margin, rng)
+            found, slugs = truth.clipped((SIDE, SIDE))
+            planted.boxes, planted.labels = [tuple(box) for box in found], [LABELS.index(slug) for slug in slugs]
     image = paint(coverage, look, rng)
     if look.kind != "binary":
         surface.harmless(image, rng, pitch)
@@ -183,6 +194,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder that holds deeppcb/")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--count", type=int, default=2000)
+    parser.add_argument("--first", type=int, default=0, help="number of the first tile: grow a pool")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
 
@@ -192,9 +204,14 @@ def run(args: argparse.Namespace) -> int:
     workers = [
         multiprocessing.Process(
             target=render_range,
-            args=(args.data / "deeppcb", args.out, args.seed, range(first, args.count, args.processes)),
+            args=(
+                args.data / "deeppcb",
+                args.out,
+                args.seed,
+                range(args.first + own, args.first + args.count, args.processes),
+            ),
         )
-        for first in range(args.processes)
+        for own in range(args.processes)
     ]
     for worker in workers:
         worker.start()

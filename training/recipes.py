@@ -10,7 +10,7 @@ from training import deeppcb
 from training.scene import SceneList, Source
 
 WIDE_SHARE = 0.15  # of the batches, with rendered boards: crops of a whole tile, for scratches that cross it
-REAL_SHARE = 0.4  # of the crops, where rendered boards are mixed in
+REAL_SHARE = 0.5  # of the crops, where rendered boards are mixed in
 
 Mix = list[tuple[float, Source]]  # (share of the crops, where they come from)
 

@@ -10,7 +10,10 @@ from numpy.typing import NDArray
 
 Image = NDArray[np.uint8]  # (H, W) grey or (H, W, 3) RGB
 Boxes = NDArray[np.float32]  # (N, 4) xyxy px
-Labels = NDArray[np.int64]  # (N,) index into the model's labels; assign.IGNORED for "do not judge"
+Labels = NDArray[np.int64]  # (N,) index into the model's labels, or one of the two below
+
+IGNORED = -1  # a defect that the crop cut away too much to judge: its cells learn nothing
+PADDING = -2  # an empty row of a batch
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ The schedule ends after `--iterations`, or earlier when `--minutes` of wall time
 whichever is nearer its end, so that a run on a slow machine still ends with a small learning rate.
 """
 
+# mypy: disallow-untyped-calls=False, disallow-untyped-decorators=False
 from __future__ import annotations
 
 import argparse
@@ -25,11 +26,10 @@ import torch
 from torch import Tensor, nn
 
 from training import augment
-from training.assign import PADDING
 from training.loss import detection_loss
 from training.muon import build_optimizers
 from training.net import Detector
-from training.scene import Source
+from training.scene import PADDING, Source
 
 # glibc hands freed memory back to the kernel and fetches it again at every step; the activations of a net make that
 # a tenth of the time. The variables are read at process start only, hence the re-exec.
@@ -132,7 +132,7 @@ def train(plan: Plan, sources: list[tuple[float, Source]], out: Path, start_from
     path = out / "checkpoint.pt"
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.manual_seed(plan.seed)
-    model = Detector(len(plan.slugs)).to(device, memory_format=torch.channels_last)
+    model = Detector(len(plan.slugs)).to(device).to(memory_format=torch.channels_last)
     if start_from is not None:
         model.load_state_dict(torch.load(start_from, map_location=device, weights_only=True)["average"])
     average = copy.deepcopy(model).eval()

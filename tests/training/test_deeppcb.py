@@ -1,0 +1,61 @@
+"""DeepPCB labels are read line by line, and whatever is not a label is refused by name."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from training import deeppcb
+
+SLUGS = ["open", "short", "nick", "pinhole", "spur", "residual_copper", "scratch", "foreign_object"]
+
+
+def test_types_become_our_labels() -> None:
+    text = "\n".join(f"10 20 {30 + kind} 40 {kind}" for kind in range(1, 7))
+    boxes, labels = deeppcb.parse_labels(text, "x", SLUGS)
+    assert [SLUGS[label] for label in labels] == ["open", "short", "nick", "spur", "residual_copper", "pinhole"]
+    assert boxes.dtype == np.float32
+    assert boxes[2].tolist() == [10, 20, 33, 40]
+
+
+def test_no_defects_is_no_error() -> None:
+    boxes, labels = deeppcb.parse_labels("\n\n", "x", SLUGS)
+    assert boxes.shape == (0, 4)
+    assert labels.shape == (0,)
+
+
+@pytest.mark.parametrize(
+    ("line", "complaint"),
+    [
+        ("1 2 3 4", "five integers"),
+        ("1 2 30 40 5242 7 9 100 90 1", "five integers"),
+        ("1 2 30 40 5242", "type must be 1 to 6"),
+        ("1 2 30 40 0", "type must be 1 to 6"),
+        ("30 2 30 40 1", "not a box"),
+        ("1 2 30 641 1", "not a box"),
+        ("a 2 30 40 1", "five integers"),
+    ],
+)
+def test_bad_lines_name_file_and_line(line: str, complaint: str) -> None:
+    with pytest.raises(deeppcb.LabelError, match=rf"group\.txt:2.*{complaint}"):
+        deeppcb.parse_labels(f"1 2 30 40 1\n{line}", "group.txt", SLUGS)
+
+
+def test_groups_do_not_mix() -> None:
+    groups = (*deeppcb.TRAIN, *deeppcb.TEST, *deeppcb.CALIBRATION)
+    assert len(set(groups)) == len(groups)
+
+
+def test_load_takes_whole_groups_only(tmp_path: Path) -> None:
+    for folder in ("images", "labels", "templates"):
+        (tmp_path / folder).mkdir()
+    for name in ("92000001", "13000001", "13000002"):
+        cv2.imwrite(str(tmp_path / "images" / f"{name}.jpg"), np.full((640, 640), 255, np.uint8))
+        cv2.imwrite(str(tmp_path / "templates" / f"{name}.png"), np.full((640, 640), 255, np.uint8))
+        (tmp_path / "labels" / f"{name}.txt").write_text("1 2 30 40 6\n")
+    scenes = deeppcb.load(tmp_path, ("13000",), SLUGS)
+    assert [scene.name for scene in scenes] == ["13000001", "13000002"]
+    assert scenes[0].labels.tolist() == [3]
+    with pytest.raises(FileNotFoundError, match="12345"):
+        deeppcb.load(tmp_path, ("12345",), SLUGS)

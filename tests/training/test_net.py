@@ -1,0 +1,166 @@
+"""Net, assignment, loss, optimizer: the parts do what their names say, on tensors small enough to think about."""
+
+# ruff: noqa: E402  (what may be absent is asked for before it is imported)
+# mypy: disallow-untyped-calls=False
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="needs the extra `train` (torch)")
+
+from training import augment, boxes, loss, muon, train
+from training.assign import TOP, assign, candidates
+from training.net import Detector, Prediction
+from training.scene import IGNORED, PADDING, Scene, SceneList
+
+
+def prediction(image: int = 320, labels: int = 3) -> Prediction:
+    """Four-cell boxes round every cell, all labels equally unlikely."""
+    parts = []
+    for stride in (8, 32):
+        line = (torch.arange(image // stride) + 0.5) * stride
+        y, x = torch.meshgrid(line, line, indexing="ij")
+        centres = torch.stack((x.flatten(), y.flatten()), -1)
+        parts.append((centres, torch.full((len(centres),), float(stride))))
+    centres, strides = (torch.cat(part) for part in zip(*parts, strict=True))
+    reach = (strides * 2).unsqueeze(-1)
+    box = torch.cat((centres - reach, centres + reach), -1).unsqueeze(0)
+    return Prediction(torch.full((1, len(centres), labels), -2.0), box, centres, strides)
+
+
+def test_shapes_sizes_and_cost() -> None:
+    net = Detector(8).eval()
+    assert sum(weight.numel() for weight in net.parameters()) <= 1_500_000
+    from torch.utils.flop_counter import FlopCounterMode
+
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        out = net(torch.zeros(1, 3, 640, 640))
+    assert counter.get_total_flops() <= 4e9
+    assert out.logits.shape == (1, 80 * 80 + 20 * 20, 8)
+    assert out.centres[0].tolist() == [4.0, 4.0]
+    assert out.centres[-1].tolist() == [624.0, 624.0]
+    assert out.logits.sigmoid().max() < 0.1  # nothing is called before training
+
+
+@pytest.mark.parametrize(
+    ("box", "strides"),
+    [
+        ((100, 100, 130, 140), {8}),
+        ((40, 40, 160, 90), {8, 32}),
+        ((10, 10, 310, 200), {32}),
+        ((10, 101, 300, 103), {32}),
+    ],
+)
+def test_levels_share_by_size_and_thin_boxes_find_a_cell(box: tuple[int, ...], strides: set[int]) -> None:
+    guess = prediction()
+    chosen = candidates(guess, torch.tensor([[box]], dtype=torch.float32))[0, 0]
+    assert {int(stride) for stride in guess.strides[chosen]} == strides
+
+
+def test_assignment_gives_each_defect_its_best_cells_only() -> None:
+    guess = prediction()
+    defects = torch.tensor([[[100.0, 100, 132, 132], [200, 200, 232, 232], [0, 0, 0, 0]]])
+    targets = assign(guess, defects, torch.tensor([[1, 2, PADDING]]))
+    weights = targets.weights[0]
+    assert 0 < (weights > 0).sum() <= 2 * TOP
+    for row, label in ((0, 1), (1, 2)):
+        mine = (targets.boxes[0] == defects[0, row]).all(-1) & (weights > 0)
+        assert mine.any()
+        fit = boxes.iou(guess.boxes[0][mine], defects[0, row])
+        assert weights[mine].max() == pytest.approx(float(fit.max()), abs=1e-5)
+        assert (targets.scores[0][mine][:, label] > 0).all()
+        assert targets.scores[0][mine].sum(-1).tolist() == targets.scores[0][mine][:, label].tolist()
+
+
+def test_ignored_defects_teach_nothing_either_way() -> None:
+    guess = prediction()
+    defects = torch.tensor([[[100.0, 100, 132, 132]]])
+    targets = assign(guess, defects, torch.tensor([[IGNORED]]))
+    assert targets.weights.max() == 0
+    assert targets.ignored[0].sum() == 25  # 5 x 5 centres of stride 8, border included
+    logits = guess.logits.clone().requires_grad_()
+    label_loss, box_loss = loss.detection_loss(guess._replace(logits=logits), defects, torch.tensor([[IGNORED]]))
+    (label_loss + box_loss).backward()
+    assert logits.grad is not None
+    assert logits.grad[0][targets.ignored[0]].abs().max() == 0
+    assert (logits.grad[0][~targets.ignored[0]] > 0).all()
+
+
+def test_giou_has_a_gradient_towards_a_box_far_away() -> None:
+    box = torch.tensor([0.0, 0, 10, 10], requires_grad=True)
+    fit = boxes.giou(box, torch.tensor([50.0, 0, 60, 10]))
+    fit.backward()
+    assert fit < 0
+    assert box.grad is not None
+    assert box.grad[2] > 0
+    assert boxes.giou(torch.tensor([0.0, 0, 4, 4]), torch.tensor([0.0, 0, 4, 4])) == pytest.approx(1.0, abs=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(32, 64), (64, 32), (48, 48)])
+def test_orthogonalise(shape: tuple[int, int]) -> None:
+    torch.manual_seed(0)
+    values = torch.linalg.svdvals(muon.orthogonalise(torch.randn(shape)).float())
+    assert values.min() > 0.4
+    assert values.max() < 1.4
+
+
+def test_every_weight_has_exactly_one_optimizer() -> None:
+    net = Detector(8)
+    owned = [
+        id(w) for optimizer in muon.build_optimizers(net, 1e-3) for g in optimizer.param_groups for w in g["params"]
+    ]
+    assert sorted(owned) == sorted(id(weight) for weight in net.parameters())
+    assert len(muon.build_optimizers(net, 1e-3)[0].param_groups[0]["params"]) > 20
+
+
+def board() -> SceneList:
+    image = np.full((320, 320), 255, np.uint8)
+    image[100:140, 100:140] = 0
+    return SceneList([Scene(image, np.array([[100, 100, 140, 140]], np.float32), np.array([0]))])
+
+
+def test_batches_depend_on_the_seed_and_the_number_alone() -> None:
+    plan = train.Plan(("open",), 10, 0.0, batch=4, side=64)
+    whole = train.batches(plan, [(1.0, board())], 0)
+    next(whole), next(whole)
+    third = next(whole)
+    resumed = next(train.batches(plan, [(1.0, board())], 2))
+    assert all(torch.equal(a, b) for a, b in zip(third, resumed, strict=True))
+
+
+def test_a_failing_source_ends_the_run() -> None:
+    class Broken:
+        def draw(self, rng: np.random.Generator) -> Scene:
+            raise OSError("disk gone")
+
+    plan = train.Plan(("open",), 10, 0.0, batch=4, side=64)
+    with pytest.raises(OSError, match="disk gone"):
+        next(train.batches(plan, [(1.0, Broken())], 0))
+
+
+def test_the_schedule_warms_up_and_ends_small() -> None:
+    rates = [train.learning_rate(i, i / 1000) for i in range(1001)]
+    assert rates[0] < 0.01
+    assert max(rates) == pytest.approx(1.0, abs=0.06)
+    assert rates[-1] == pytest.approx(train.FINAL_RATE)
+
+
+def test_training_learns_and_an_interrupted_run_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    slugs = ("open", "short")
+    train.train(train.Plan(slugs, 3, 0.0, batch=4, side=64), [(1.0, board())], tmp_path)
+    saved = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    assert saved["iteration"] == 3
+    assert saved["slugs"] == list(slugs)
+    train.train(train.Plan(slugs, 5, 0.0, batch=4, side=64), [(1.0, board())], tmp_path)
+    assert "at iteration 3" in capsys.readouterr().out
+    assert torch.load(tmp_path / "checkpoint.pt", weights_only=True)["iteration"] == 5
+
+
+def test_collate_pads() -> None:
+    crops = [augment.Crop(np.zeros((8, 8, 3), np.uint8), np.ones((n, 4), np.float32), np.zeros(n, int)) for n in (0, 2)]
+    images, box, labels = train.collate(crops)
+    assert images.shape == (2, 8, 8, 3)
+    assert box.shape == (2, 2, 4)
+    assert labels.tolist() == [[PADDING, PADDING], [0, 0]]

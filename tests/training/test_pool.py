@@ -1,0 +1,64 @@
+"""Rendered training boards: the number decides, trails lie where the defect shows, and reading gives back writing."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from training import pool
+from training.render.inner_layer import LABELS
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A DeepPCB of one board: lines of copper, one nick."""
+    root = tmp_path_factory.mktemp("deeppcb")
+    for folder in ("images", "labels", "templates"):
+        (root / folder).mkdir()
+    clean = np.full((640, 640), 255, np.uint8)
+    for x in range(40, 600, 80):
+        clean[:, x : x + 30] = 0
+    image = clean.copy()
+    image[300:312, 40:50] = 255
+    cv2.imwrite(str(root / "templates" / "13000000.png"), clean)
+    cv2.imwrite(str(root / "images" / "13000000.jpg"), image)
+    (root / "labels" / "13000000.txt").write_text("30 290 60 322 3\n")
+    return root
+
+
+def test_the_number_decides_and_every_kind_occurs(data: Path) -> None:
+    tiles = [pool.render_tile(data, ["13000000"], 7, number) for number in range(12)]
+    again = pool.render_tile(data, ["13000000"], 7, 5)
+    assert np.array_equal(tiles[5].image, again.image)
+    assert np.array_equal(tiles[5].trails, again.trails)
+    assert len({tile.name.split("-")[0] for tile in tiles}) == 3
+    for tile in tiles:
+        assert tile.image.shape[:2] == (640, 640)
+        assert len(tile.boxes) == len(tile.labels)
+        assert (tile.boxes >= 0).all()
+        assert (tile.boxes <= 640).all()
+        if tile.name.startswith("shaded"):
+            assert LABELS.index("nick") in tile.labels
+        if "binary" in tile.name:
+            assert len(tile.trails) == 0
+        for x, y, owner in tile.trails:
+            x1, y1, x2, y2 = tile.boxes[int(owner)]
+            assert x1 <= x <= x2
+            assert y1 <= y <= y2
+            assert LABELS[tile.labels[int(owner)]] in pool.ON_SURFACE
+
+
+def test_reading_gives_back_what_was_written(data: Path, tmp_path: Path) -> None:
+    tile = pool.render_tile(data, ["13000000"], 7, 3)
+    pool.write(tmp_path / "000003.npz", tile)
+    (tmp_path / "000004.tmp.npz").write_bytes(b"half")
+    drawn = pool.Pool(tmp_path).draw(np.random.default_rng(0))
+    assert drawn.name == tile.name
+    for one, other in ((drawn.image, tile.image), (drawn.boxes, tile.boxes), (drawn.trails, tile.trails)):
+        assert np.array_equal(one, other)
+
+
+def test_an_empty_pool_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="training pool"):
+        pool.Pool(tmp_path).draw(np.random.default_rng(0))

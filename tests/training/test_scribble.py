@@ -1,0 +1,67 @@
+"""Hand-drawn defects: the copper decides the label, and decoys leave the copper's pieces alone."""
+
+import numpy as np
+import pytest
+
+from training import scribble
+from training.render.layer import pieces
+
+
+def lines() -> scribble.Mask:
+    mask = np.zeros((320, 320), np.uint8)
+    for x in range(20, 300, 40):
+        mask[:, x : x + 20] = 1
+    return mask
+
+
+@pytest.mark.parametrize("label", [*scribble.ADDING, *scribble.REMOVING])
+def test_each_label_does_to_the_copper_what_it_says(label: str) -> None:
+    found = 0
+    for seed in range(12):
+        mask = lines()
+        planted = scribble.plant(mask, [label], np.random.default_rng(seed))
+        for slug, (x1, y1, x2, y2) in planted:
+            found += 1
+            assert slug == label
+            changed = np.argwhere(mask != lines())
+            assert (changed.min(0) >= (y1, x1)).all()
+            assert (changed.max(0) < (y2, x2)).all()
+            assert mask.sum() > lines().sum() if label in scribble.ADDING else mask.sum() < lines().sum()
+    assert found >= 6
+
+
+def test_defects_keep_their_distance() -> None:
+    mask = lines()
+    planted = scribble.plant(mask, ["nick", "spur", "pinhole", "open"] * 3, np.random.default_rng(0))
+    assert len(planted) >= 6
+    middles = np.array([((x1 + x2) / 2, (y1 + y2) / 2) for _, (x1, y1, x2, y2) in planted])
+    gaps = np.abs(middles[:, None] - middles[None]).max(-1) + 1000 * np.eye(len(middles))
+    assert gaps.min() > scribble.CLEAR
+
+
+@pytest.mark.parametrize(
+    ("patch", "adding", "expected"),
+    [
+        ((slice(100, 104), slice(15, 45)), False, "open"),
+        ((slice(100, 104), slice(15, 25)), False, "nick"),
+        ((slice(100, 104), slice(28, 32)), False, "pinhole"),
+        ((slice(100, 104), slice(35, 65)), True, "short"),
+        ((slice(100, 104), slice(35, 45)), True, "spur"),
+        ((slice(100, 104), slice(48, 52)), True, "residual_copper"),
+    ],
+)
+def test_judgement(patch: tuple[slice, slice], adding: bool, expected: str) -> None:
+    before = lines()[:, :100]
+    after = before.copy()
+    after[patch] = 1 if adding else 0
+    assert scribble.judge(before, after, adding) == expected
+
+
+def test_decoys_are_round_holes_inside_copper() -> None:
+    mask = np.zeros((320, 320), np.uint8)
+    mask[40:280, 60:160] = 1  # a third: no channels
+    before = pieces(mask)
+    scribble.add_decoys(mask, np.random.default_rng(2))
+    after = pieces(mask)
+    assert after[0] == before[0]
+    assert after[1] > before[1]

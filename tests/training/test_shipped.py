@@ -1,0 +1,45 @@
+"""The committed weights keep the contract with the engine, whoever trained them."""
+
+# ruff: noqa: E402  (what may be absent is asked for before it is imported)
+# mypy: disallow-untyped-calls=False
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+onnx = pytest.importorskip("onnx", reason="needs onnx")
+
+from training import model_file, recipes
+
+ROOT = Path(__file__).resolve().parents[2]
+SHIPPED = [name for name in recipes.RECIPES if (ROOT / "functions" / name / "model.onnx").is_file()]
+
+
+@pytest.mark.parametrize("function", recipes.RECIPES)
+def test_recipes_follow_the_labelmaps(function: str) -> None:
+    labelmap = yaml.safe_load((ROOT / "labelmaps" / f"{function}.yaml").read_text())
+    assert recipes.get(function).slugs == [label["slug"] for label in labelmap["labels"]]
+
+
+@pytest.mark.parametrize("function", SHIPPED)
+def test_weights_are_small_and_say_what_they_are(function: str) -> None:
+    model = onnx.load(ROOT / "functions" / function / "model.onnx")
+    details = model_file.metadata(model)
+    assert details["model"] == function
+    assert model_file.slugs(model) == recipes.get(function).slugs
+    assert {"version", "tile", "um_per_px", "provenance"} <= set(details)
+    weights = sum(len(tensor.raw_data) // 4 for tensor in model.graph.initializer)
+    assert 100_000 < weights <= 1_500_000
+    (images,) = model.graph.input
+    assert images.name == "images"
+    assert images.type.tensor_type.elem_type == onnx.TensorProto.UINT8
+    assert [output.name for output in model.graph.output] == ["boxes", "scores"]
+    assert model.opset_import[0].version >= 17
+
+
+@pytest.mark.parametrize("function", SHIPPED)
+def test_the_calibration_is_not_the_neutral_one(function: str) -> None:
+    slope, offset = model_file.read_calibration(onnx.load(ROOT / "functions" / function / "model.onnx"))
+    assert (slope > 0).all()
+    assert (offset != 0).any()
