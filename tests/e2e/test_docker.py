@@ -108,7 +108,7 @@ def test_dry_run_prints_nuctl_and_changes_nothing(ops: Ops) -> None:
 
 def test_a_taken_port_is_named_before_anything_changes(ops: Ops) -> None:
     ops.engine.docker("run", "--detach", "--name", "squatter", "--publish", "32103:80", "gcr.io/iguazio/alpine:3.20",
-                      "sh", "-c", "sleep 600")  # fmt: skip
+                      "sh", "-c", "sleep 86400")  # fmt: skip
     result = ops.deploy("up", *LOCAL)
     ops.engine.docker("rm", "--force", "squatter")
     assert result.returncode == 1
@@ -119,7 +119,7 @@ def test_a_taken_port_is_named_before_anything_changes(ops: Ops) -> None:
 def test_another_version_of_the_dashboard_is_refused(ops: Ops) -> None:
     dashboard = f"quay.io/nuclio/dashboard:{OLDEST}-amd64"
     ops.engine.docker("tag", "gcr.io/iguazio/alpine:3.20", dashboard)
-    ops.engine.docker("run", "--detach", "--name", "dashboard", dashboard, "sh", "-c", "sleep 600")
+    ops.engine.docker("run", "--detach", "--name", "dashboard", dashboard, "sh", "-c", "sleep 86400")
     result = ops.deploy("up", *LOCAL)
     ops.engine.docker("rm", "--force", "dashboard")
     assert result.returncode == 1
