@@ -54,8 +54,13 @@ def i64(values: object) -> npt.NDArray[np.int64]:
     return np.asarray(values, np.int64)
 
 
-def model(tile: int = TILE) -> bytes:
-    """Return the ONNX file; input uint8 (B, tile, tile, 3), outputs boxes (B, N, 4) and scores (B, N, 2)."""
+def model(tile: int = TILE, zoom: int = 1, stride: int = STRIDE) -> bytes:
+    """Return the ONNX file; input uint8 (B, tile, tile, 3), outputs boxes (B, N, 4) and scores (B, N, 2).
+
+    With `zoom`, only every zoom-th pixel is looked at, and boxes are rounded to that grid: for boards of thousands of
+    tiles. `stride` then counts in such pixels.
+    """
+    tile, side = tile // zoom, tile
     position = np.arange(tile, dtype=np.float32)
     constants: dict[str, Any] = {
         "channel_r": i64([0]),
@@ -66,15 +71,20 @@ def model(tile: int = TILE) -> bytes:
         "after": np.broadcast_to(position + 1, (1, 1, tile, tile)).copy(),  # x of the pixel's right edge
         "before": np.broadcast_to(tile - position, (1, 1, tile, tile)).copy(),
         "size": np.float32(tile),
-        "starts": i64([4, 4]),
-        "ends": i64([tile, tile]),
+        "starts": i64([stride // 2, stride // 2]),
+        "ends": i64([side, side]),
         "axes": i64([2, 3]),
-        "steps": i64([STRIDE, STRIDE]),
+        "steps": i64([stride, stride]),
+        "zoom": np.float32(zoom),
+        "zoom_starts": i64([zoom // 2, zoom // 2]),
+        "zoom_axes": i64([1, 2]),
+        "zoom_steps": i64([zoom, zoom]),
     }
     constants["after_y"] = constants["after"].transpose(0, 1, 3, 2).copy()
     constants["before_y"] = constants["before"].transpose(0, 1, 3, 2).copy()
     nodes = [
-        helper.make_node("Cast", ["images"], ["f"], to=TensorProto.FLOAT),
+        helper.make_node("Slice", ["images", "zoom_starts", "ends", "zoom_axes", "zoom_steps"], ["looked_at"]),
+        helper.make_node("Cast", ["looked_at"], ["f"], to=TensorProto.FLOAT),
         helper.make_node("Transpose", ["f"], ["chw"], perm=[0, 3, 1, 2]),
         helper.make_node("Gather", ["chw", "channel_r"], ["r"], axis=1),
         helper.make_node("Gather", ["chw", "channel_b"], ["b"], axis=1),
@@ -97,7 +107,8 @@ def model(tile: int = TILE) -> bytes:
     for name in ("x2", "y2"):
         nodes.append(helper.make_node("Sub", ["size", f"{name}_m"], [f"{name}_r"]))
     nodes += [
-        helper.make_node("Concat", ["x1_m", "y1_m", "x2_r", "y2_r"], ["ltrb"], axis=1),
+        helper.make_node("Concat", ["x1_m", "y1_m", "x2_r", "y2_r"], ["small"], axis=1),
+        helper.make_node("Mul", ["small", "zoom"], ["ltrb"]),
         helper.make_node("Div", ["r", "white"], ["score_r"]),
         helper.make_node("Less", ["r", "half"], ["r_dark_"]),
         helper.make_node("Cast", ["r_dark_"], ["r_dark"], to=TensorProto.FLOAT),
@@ -118,7 +129,7 @@ def model(tile: int = TILE) -> bytes:
     graph = helper.make_graph(
         nodes,
         "bright rectangles",
-        [helper.make_tensor_value_info("images", TensorProto.UINT8, ["B", tile, tile, 3])],
+        [helper.make_tensor_value_info("images", TensorProto.UINT8, ["B", side, side, 3])],
         [
             helper.make_tensor_value_info("boxes", TensorProto.FLOAT, ["B", "N", 4]),
             helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["B", "N", 2]),

@@ -1,0 +1,34 @@
+"""Ratios measured in one run, so that they hold on any machine: `python -m tests.speed` prints the figures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from calling import Function
+from speed import pipeline, suppression
+
+from pcb_aoi.model_config import ModelConfig
+
+FOLDER = Path(__file__).parents[2] / "functions/inner-layer"
+LIMIT = 1.25
+
+
+@pytest.mark.skipif(ModelConfig.load(FOLDER / "model.yaml").sha256 is None, reason="inner-layer has no weights yet")
+@pytest.mark.parametrize(("side", "rounds"), [(640, 21), (4096, 3)])
+def test_the_handler_adds_little_to_decoding_and_inference(side: int, rounds: int) -> None:
+    function = Function(FOLDER)
+    # On a shared machine a median can catch somebody else's burst; a handler that is really slow fails thrice.
+    ratios: list[float] = []
+    while len(ratios) < 3:
+        measured = pipeline.measure(function, side, rounds)
+        ratios.append(round(measured.ratio, 3))
+        if measured.ratio <= LIMIT:
+            return
+    pytest.fail(f"handler / (decoding + inference) is {ratios}, limit {LIMIT}")
+
+
+@pytest.mark.parametrize(("layout", "count"), [("scattered", 8000), ("crowded", suppression.COUNT)])
+def test_suppression_is_not_slower_than_the_textbook_and_says_the_same(layout: str, count: int) -> None:
+    race = suppression.race(layout, count)
+    assert race.ours <= race.textbook, race
