@@ -1,6 +1,7 @@
 """Move the scores of exported weights so that 0.5, the dialog's default, is each label's best threshold.
 
     python -m training calibrate inner-layer                       # best F1
+    python -m training calibrate inner-layer --pool runs/calibration  # and rendered boards for labels without images
     python -m training calibrate inner-layer --target-recall 0.98  # fewer escapes, at a price that is printed
 
 The graph ends in sigmoid(slope * logit + offset) per label. The offset puts the chosen point at 0.5; the slope is that
@@ -18,9 +19,11 @@ import onnx
 from numpy.typing import NDArray
 
 from training import evaluate, metrics, model_file, predict
+from training.scene import Scene
 
 FEWEST = 20  # defects of a label below which its score is left alone
 SLOPES = (0.5, 2.0)
+PRECISION_FLOOR = 0.5  # no label may be wrong more often than right, whatever its F1: false calls cost trust
 SMOOTH = 9  # scores over which the F1 curve is averaged: its very top is luck
 
 
@@ -36,7 +39,7 @@ def best_point(curve: metrics.Curve, target_recall: float | None = None) -> floa
         recall = np.cumsum(curve.right) / max(curve.defects, 1)
         reached = np.flatnonzero(recall >= target_recall)
         return float(scores[reached[0]] if len(reached) else scores[-1])
-    f1 = curve.f1()
+    f1 = curve.f1() * (curve.precision() >= PRECISION_FLOOR)
     width = min(SMOOTH, len(f1))
     smooth = np.convolve(np.pad(f1, width // 2, mode="edge"), np.full(width, 1 / width), "valid")[: len(f1)]
     best = int(smooth.argmax())
@@ -59,6 +62,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", type=Path, help="changed in place; default: functions/FUNCTION/model.onnx")
     parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder that holds deeppcb/")
     parser.add_argument("--set", choices=evaluate.SETS, default="calibration", help="which images")
+    parser.add_argument(
+        "--pool", type=Path, help="rendered boards for labels the images lack (pool --split calibration)"
+    )
     parser.add_argument("--target-recall", type=float, help="in place of the best F1, for example 0.98")
 
 
@@ -70,8 +76,16 @@ def run(args: argparse.Namespace) -> int:
     scenes = evaluate.load_set(args.set, args.function, args.data, slugs)
     session = predict.open_session(path)
     results = [predict.detect(session, scene.image) for scene in scenes]
+    rendered: list[Scene] = []
+    if args.pool:
+        from training.pool import read_all  # the renderer is needed here only
+
+        rendered = read_all(args.pool)
+    drawn = [predict.detect(session, scene.image) for scene in rendered]
     for index, slug in enumerate(slugs):
         curve = metrics.curve(scenes, results, index)
+        if curve.defects < FEWEST and rendered:  # no real picture of this label: a rendered one is better than none
+            curve = metrics.curve(rendered, drawn, index)
         if curve.defects < FEWEST or not len(curve.scores):
             print(f"{slug:18} {curve.defects} defects: left as it is")
             continue

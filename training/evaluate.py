@@ -2,6 +2,7 @@
 
     python -m training evaluate inner-layer                      # real: DeepPCB groups held out whole
     python -m training evaluate inner-layer --set samples        # rendered: the boards under samples/
+    python -m training evaluate inner-layer --pool runs/test     # rendered: a pool of `--split test`
 
 Prints mAP@0.5 and 0.5:0.95 and, per label, AP@0.5, precision, recall and F1 at the threshold, the best F1 any
 threshold would give, and the escape rate; then false calls per clean megapixel where clean boards exist.
@@ -87,16 +88,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", type=Path, help="default: functions/FUNCTION/model.onnx")
     parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder that holds deeppcb/")
     parser.add_argument("--set", choices=SETS, default="test", help="which images (default: test)")
+    parser.add_argument("--pool", type=Path, help="rendered boards (`python -m training pool --split test`) instead")
     parser.add_argument("--threshold", type=float, default=0.5)
 
 
 def run(args: argparse.Namespace) -> int:
     path = args.model or Path("functions") / args.function / "model.onnx"
     slugs = model_file.slugs(onnx.load(path))
-    scenes = load_set(args.set, args.function, args.data, slugs)
+    if args.pool:
+        from training.pool import read_all  # the renderer is needed here only
+
+        scenes = read_all(args.pool)
+    else:
+        scenes = load_set(args.set, args.function, args.data, slugs)
     session = predict.open_session(path)
     results = [predict.detect(session, scene.image) for scene in scenes]
-    print(f"{path} on set {args.set!r} of {args.function}")
+    print(f"{path} on {args.pool or args.set} of {args.function}")
     print(table(scenes, results, slugs, args.threshold))
     overkill = false_calls(scenes, session, args.threshold)
     if overkill is not None:

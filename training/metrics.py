@@ -30,6 +30,10 @@ class Curve:
         found = np.cumsum(self.right)
         return 2 * found / (np.arange(1, len(self.right) + 1) + max(self.defects, 1))
 
+    def precision(self) -> NDArray[np.float64]:
+        """(D,) precision if the threshold were at each score."""
+        return np.asarray(np.cumsum(self.right) / np.arange(1, len(self.right) + 1), np.float64)
+
     def at(self, threshold: float) -> tuple[float, float, float]:
         """Precision, recall, F1 of the calls at or over the threshold; precision 1 when there are none."""
         calls = int((self.scores >= threshold).sum())

@@ -40,10 +40,15 @@ KINDS = {"procedural": 0.45, "template": 0.30, "shaded": 0.25}
 LOOKS = {"binary": 0.4, "grey": 0.28, "colour": 0.32}
 CLEAN = 0.12  # share of tiles without planted defects
 PER_TILE = 11.0  # mean number of planted defects
+# Scratches and foreign objects have no real pictures to learn from and are the hardest: drawn more often.
+SHARES = [(0.22 if label == "scratch" else 0.16 if label == "foreign_object" else 0.62 / 6) for label in LABELS]
 PITCHES = (13.0, 28.0)  # um/px of procedural artwork
 LONG_SHARE = 0.3  # share of scratches drawn from LONG_UM: a tile is 13 mm wide
 LONG_UM = (6_000.0, 30_000.0)
 ON_SURFACE = ("scratch", "foreign_object")
+# Artwork of these board groups only; procedural artwork differs by seed, looks of `test` by range.
+SPLITS = {"train": deeppcb.TRAIN, "calibration": deeppcb.CALIBRATION, "test": deeppcb.TEST}
+SEEDS = {"train": 0, "calibration": 1_000_000, "test": 2_000_000}
 VISIBLE = 14  # grey levels: what changed less is not part of a defect
 CELL = 3  # px: the grid to which the trail of a defect is thinned
 
@@ -92,15 +97,18 @@ def lay_on_surface(
         planted.labels.append(LABELS.index(label))
 
 
-def render_tile(data: Path, names: list[str], seed: int, number: int) -> Scene:
-    """Tile `number` of a pool; `names` are the DeepPCB images that may be used."""
+def render_tile(data: Path, names: list[str], seed: int, number: int, held_out: bool = False) -> Scene:
+    """Tile `number` of a pool; `names` are the DeepPCB images that may be used.
+
+    `held_out` takes optics, colours and grain from ranges that training never draws.
+    """
     rng = np.random.default_rng((seed, number))
     kind = str(rng.choice(list(KINDS), p=list(KINDS.values())))
     look_kind = str(rng.choice(list(LOOKS), p=list(LOOKS.values())))
     if kind == "shaded" and look_kind == "binary":
         look_kind = "grey"  # the raw image itself is the binary look
-    look = Look.sample(rng, look_kind)
-    wanted = [] if rng.random() < CLEAN else [str(x) for x in rng.choice(LABELS, rng.poisson(PER_TILE))]
+    look = Look.sample(rng, look_kind, held_out)
+    wanted = [] if rng.random() < CLEAN else [str(x) for x in rng.choice(LABELS, rng.poisson(PER_TILE), p=SHARES)]
     in_copper = [label for label in wanted if label not in ON_SURFACE]
     planted = Planted()
     pitch = deeppcb.UM_PER_PX
@@ -125,7 +133,7 @@ def render_tile(data: Path, names: list[str], seed: int, number: int) -> Scene:
         scribble.add_decoys(mask, rng)
         if rng.random() < SCRIBBLED:
             drawn = scribble.plant(mask, in_copper, rng)
-            coverage = cv2.GaussianBlur(mask.astype(np.float32), (0, 0), 0.5)
+            coverage = np.asarray(cv2.GaussianBlur(mask.astype(np.float32), (0, 0), 0.5), np.float32)
             planted.boxes, planted.labels = [box for _, box in drawn], [LABELS.index(slug) for slug, _ in drawn]
         else:
             coverage, truth = etched(mask, in_copper, Etch.sample(rng), pitch, margin, rng)
@@ -179,14 +187,22 @@ class Pool:
         return self.kept[path]
 
 
-def render_range(data: Path, out: Path, seed: int, numbers: range) -> None:
+def read_all(folder: Path) -> list[Scene]:
+    """Every board of a small pool, in order."""
+    scenes = [read(path) for path in sorted(folder.glob("*.npz")) if not path.name.endswith(".tmp.npz")]
+    if not scenes:
+        raise FileNotFoundError(f"no rendered boards in {folder}: run `python -m training pool` first")
+    return scenes
+
+
+def render_range(data: Path, out: Path, seed: int, split: str, numbers: range) -> None:
     """Render the tiles that are not there yet."""
     cv2.setNumThreads(1)
-    names = [path.stem for path in sorted((data / "images").glob("*.jpg")) if path.stem[:5] in deeppcb.TRAIN]
+    names = [path.stem for path in sorted((data / "images").glob("*.jpg")) if path.stem[:5] in SPLITS[split]]
     for number in numbers:
         path = out / f"{number:06d}.npz"
         if not path.exists():
-            write(path, render_tile(data, names, seed, number))
+            write(path, render_tile(data, names, seed + SEEDS[split], number, held_out=split == "test"))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -195,6 +211,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--count", type=int, default=2000)
     parser.add_argument("--first", type=int, default=0, help="number of the first tile: grow a pool")
+    parser.add_argument("--split", choices=SPLITS, default="train", help="whose artwork, and which looks")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
 
@@ -208,6 +225,7 @@ def run(args: argparse.Namespace) -> int:
                 args.data / "deeppcb",
                 args.out,
                 args.seed,
+                args.split,
                 range(args.first + own, args.first + args.count, args.processes),
             ),
         )

@@ -39,7 +39,8 @@ RECIPES = {
         ["open", "short", "nick", "pinhole", "spur", "residual_copper", "scratch", "foreign_object"],
         deeppcb.UM_PER_PX,
         "Trained from scratch on DeepPCB groups " + ", ".join(deeppcb.TRAIN) + " (real images; the data's LICENSE file "
-        "is MIT, its README says: You can only use this dataset for research purpose).",
+        "is MIT, its README says: You can only use this dataset for research purpose) and on boards rendered by this "
+        "project, some of them on the artwork of those groups.",
         inner_layer,
     ),
 }

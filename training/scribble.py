@@ -36,7 +36,7 @@ def stroke(rng: np.random.Generator) -> Points:
         bend = (0.01, 0.06, 0.25)[style]
         turns = np.cumsum(rng.normal(0, bend, steps)) + rng.normal(0, bend / 4) * np.arange(steps)
     path = np.cumsum(np.stack((np.cos(heading + turns), np.sin(heading + turns)), axis=1), axis=0)
-    return (path - path[steps // 2]).astype(np.float32)
+    return np.asarray(path - path[steps // 2], np.float32)
 
 
 def draw(path: Points, width: int, dotted: bool, size: tuple[int, int]) -> Mask:
@@ -100,8 +100,9 @@ def plant(mask: Mask, labels: list[str], rng: np.random.Generator) -> list[tuple
             mask[window] = after
             used[max(y1 - CLEAR, 0) : y2 + CLEAR, max(x1 - CLEAR, 0) : x2 + CLEAR] = 1
             margin = int(rng.integers(*MARGINS))
-            box = (max(x1 - margin, 0), max(y1 - margin, 0), min(x2 + margin, width), min(y2 + margin, height))
-            planted.append((label, tuple(int(edge) for edge in box)))
+            left, top = max(int(x1) - margin, 0), max(int(y1) - margin, 0)
+            right, bottom = min(int(x2) + margin, width), min(int(y2) + margin, height)
+            planted.append((label, (left, top, right, bottom)))
             break
     return planted
 

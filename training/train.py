@@ -211,6 +211,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--iterations", type=int, default=20000, help="end of the schedule in batches of 8")
     parser.add_argument("--pool", type=Path, help="folder of rendered boards (`python -m training pool`) to mix in")
     parser.add_argument("--start-from", type=Path, help="checkpoint of another run to take the weights from")
+    parser.add_argument("--rate", type=float, default=Plan.rate, help="full learning rate (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0: as many as torch likes")
 
@@ -223,7 +224,7 @@ def run(args: argparse.Namespace) -> int:
         torch.set_num_threads(args.threads)
     recipe = recipes.get(args.function)
     wide = recipes.WIDE_SHARE if args.pool else 0.0
-    plan = Plan(tuple(recipe.slugs), args.iterations, args.minutes, seed=args.seed, wide_share=wide)
+    plan = Plan(tuple(recipe.slugs), args.iterations, args.minutes, rate=args.rate, seed=args.seed, wide_share=wide)
     path = train(plan, recipe.sources(args.data, args.pool, recipe.slugs), args.out, args.start_from)
     print(f"wrote {path}; next: python -m training export {args.function} --checkpoint {path}")
     return 0

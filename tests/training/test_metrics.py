@@ -81,3 +81,10 @@ def test_the_slope_is_steep_for_sure_scores_and_flat_for_random_ones() -> None:
     random = curve_of(scores.tolist(), (rng.random(400) < 0.5).tolist(), 200)
     assert calibrate.fit_slope(sure, 0.5) == pytest.approx(calibrate.SLOPES[1])
     assert calibrate.fit_slope(random, 0.5) == pytest.approx(calibrate.SLOPES[0])
+
+
+def test_a_label_that_is_mostly_wrong_is_called_where_it_is_right() -> None:
+    right = [True] * 12 + [False] * 88 + [True] * 60
+    curve = curve_of(np.linspace(0.9, 0.1, 160).tolist(), right, 100)
+    assert curve.f1().argmax() > 100  # the best F1 is at the very end, with more false calls than true ones
+    assert curve.at(calibrate.best_point(curve))[0] >= 0.5
