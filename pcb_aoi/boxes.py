@@ -39,6 +39,7 @@ def _touching(boxes: Float64, groups: Index) -> Iterator[tuple[Index, Index]]:
     span = max(float(right.max()), float(left.max())) + 1.0
     order = np.argsort(left + groups * span, kind="stable")
     start, stop = (left + groups * span)[order], (right + groups * span)[order]
+    top, bottom = boxes[order, 1], boxes[order, 3]
     # Partners of the k-th box are k + 1 .. end[k] - 1.
     counts = np.maximum(np.searchsorted(start, stop, side="left") - np.arange(len(order)) - 1, 0)
     total = np.concatenate([[0], np.cumsum(counts)])
@@ -48,11 +49,11 @@ def _touching(boxes: Float64, groups: Index) -> Iterator[tuple[Index, Index]]:
         run = counts[first:last]
         a = np.repeat(np.arange(first, last), run)
         b = a + 1 + np.arange(len(a)) - np.repeat(total[first:last] - total[first], run)
-        i, j = order[a], order[b]
-        # x is compared again: the sweep's keys are sums, and rounding may let a mere neighbour in.
-        hit = (np.minimum(boxes[i, 3], boxes[j, 3]) > np.maximum(boxes[i, 1], boxes[j, 1])) & (
-            np.minimum(boxes[i, 2], boxes[j, 2]) > np.maximum(boxes[i, 0], boxes[j, 0])
-        )
+        near = np.flatnonzero((bottom[a] > top[b]) & (bottom[b] > top[a]))
+        i, j = order[a[near]], order[b[near]]
+        # x is compared again: the sweep's keys are sums, and rounding may let a mere neighbour in. So are empty
+        # boxes, which share no area with any.
+        hit = (np.minimum(boxes[i, 2:], boxes[j, 2:]) > np.maximum(boxes[i, :2], boxes[j, :2])).all(axis=1)
         yield i[hit], j[hit]
         first = last
 
