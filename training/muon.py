@@ -5,7 +5,8 @@ in bfloat16 (Jordan et al., 2024). On this task it reached in minutes what AdamW
 torch.optim.Muon takes matrices only; here a convolution (O, I, h, w) is the matrix (O, I*h*w).
 """
 
-# mypy: disallow-subclassing-any=False, warn-return-any=False, warn-unused-ignores=False, disallow-untyped-decorators=False
+# mypy: disallow-subclassing-any=False, warn-return-any=False
+# mypy: warn-unused-ignores=False, disallow-untyped-decorators=False
 from __future__ import annotations
 
 import math
