@@ -15,7 +15,8 @@ from training.scene import IGNORED, Boxes, Image, Labels, Scene
 NEAR_DEFECT = 0.8  # share of crops placed to hold a chosen defect
 UNDO = 0.15  # share of defects repaired with the clean board, where it is known
 SCALED = 0.6  # share of crops resized, by a factor in SCALES
-SCALES = (0.75, 1.6)  # wider than any error in pitch: it also makes lines as wide as boards not in the set have them
+SCALES = (0.8, 1.35)  # wider than any error in pitch: it also makes lines as wide as boards not in the set have them
+INVERTED = 0.35  # share of near-binary crops with copper and laminate exchanged, where the labels have counterparts
 FEATURES = 0.5  # share of near-binary crops that get designed features which look like defects
 VISIBLE = 0.6  # a defect cut by the crop to less than this is ignored
 JUDGEABLE_PX = 4.0  # a remnant thinner than this is not even ignored: nothing of it can be seen
@@ -153,8 +154,19 @@ def add_designed_features(image: Image, boxes: Boxes, rng: np.random.Generator) 
     return image
 
 
-def crop(scene: Scene, side: int, rng: np.random.Generator, fragments: frozenset[int] = frozenset()) -> Crop:
-    """A random training crop of `side` x `side` px."""
+def crop(
+    scene: Scene,
+    side: int,
+    rng: np.random.Generator,
+    fragments: frozenset[int] = frozenset(),
+    counterparts: dict[int, int] | None = None,
+) -> Crop:
+    """A random training crop of `side` x `side` px.
+
+    `counterparts` says what each label becomes when copper and laminate are exchanged: a gap in a line becomes a
+    bridge over a slot, a bite a tooth, a hole an island. It turns boards of lines into boards of slots in planes,
+    which the set hardly has.
+    """
     scene = undo_defects(scene, rng)
     scale = rng.uniform(*SCALES) if rng.random() < SCALED else 1.0
     window = min(round(side / scale), *scene.image.shape[:2])
@@ -167,6 +179,9 @@ def crop(scene: Scene, side: int, rng: np.random.Generator, fragments: frozenset
         kind = cv2.INTER_AREA if window > side else cv2.INTER_LINEAR
         image = np.asarray(cv2.resize(image, (side, side), interpolation=kind), np.uint8)
         boxes = boxes * np.float32(side / window)
+    if counterparts and rng.random() < INVERTED and is_near_binary(image):
+        image = 255 - image
+        labels = np.array([counterparts.get(label, label) for label in labels.tolist()], np.int64)
     if rng.random() < FEATURES and is_near_binary(image):
         image = add_designed_features(image, boxes, rng)
     if rng.random() < CONTRAST:

@@ -56,6 +56,8 @@ class Plan:
     rate: float = 2.5e-3
     seed: int = 1
     fragments: tuple[str, ...] = ("scratch", "foreign_object")
+    # Labels that become each other when copper and laminate are exchanged.
+    counterparts: tuple[tuple[str, str], ...] = (("open", "short"), ("nick", "spur"), ("pinhole", "residual_copper"))
 
 
 def restart_with_allocator() -> None:
@@ -82,6 +84,10 @@ def batches(plan: Plan, sources: list[tuple[float, Source]], start: int) -> Iter
     shares = np.array([share for share, _ in sources])
     shares /= shares.sum()
     fragments = frozenset(plan.slugs.index(slug) for slug in plan.fragments if slug in plan.slugs)
+    pairs = [(plan.slugs.index(a), plan.slugs.index(b)) for a, b in plan.counterparts if {a, b} <= set(plan.slugs)]
+    exchanged = {one: other for pair in pairs for one, other in (pair, pair[::-1])}
+    if len(pairs) < len(plan.counterparts):
+        exchanged = {}  # a label without its counterpart would be taught under a wrong name
     ready: queue.Queue[tuple[Tensor, Tensor, Tensor] | BaseException] = queue.Queue(maxsize=6)
 
     def produce() -> None:
@@ -92,7 +98,7 @@ def batches(plan: Plan, sources: list[tuple[float, Source]], start: int) -> Iter
                 wide = rng.random() < plan.wide_share
                 count, side = (plan.batch // 4, plan.side * 2) if wide else (plan.batch, plan.side)
                 picked = rng.choice(len(sources), size=count, p=shares)
-                crops = [augment.crop(sources[i][1].draw(rng), side, rng, fragments) for i in picked]
+                crops = [augment.crop(sources[i][1].draw(rng), side, rng, fragments, exchanged) for i in picked]
                 ready.put(collate(crops))
                 number += 1
         except BaseException as error:  # a dead producer must end the run, not hang it
@@ -211,7 +217,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--iterations", type=int, default=20000, help="end of the schedule in batches of 8")
     parser.add_argument("--pool", type=Path, help="folder of rendered boards (`python -m training pool`) to mix in")
     parser.add_argument("--start-from", type=Path, help="checkpoint of another run to take the weights from")
-    parser.add_argument("--rate", type=float, default=Plan.rate, help="full learning rate (default: %(default)s)")
+    parser.add_argument("--rate", type=float, default=Plan.rate, help="learning rate; lower to refine finished weights")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0: as many as torch likes")
 
@@ -224,7 +230,14 @@ def run(args: argparse.Namespace) -> int:
         torch.set_num_threads(args.threads)
     recipe = recipes.get(args.function)
     wide = recipes.WIDE_SHARE if args.pool else 0.0
-    plan = Plan(tuple(recipe.slugs), args.iterations, args.minutes, rate=args.rate, seed=args.seed, wide_share=wide)
+    plan = Plan(
+        tuple(recipe.slugs),
+        args.iterations,
+        args.minutes,
+        rate=args.rate,
+        seed=args.seed,
+        wide_share=wide,
+    )
     path = train(plan, recipe.sources(args.data, args.pool, recipe.slugs), args.out, args.start_from)
     print(f"wrote {path}; next: python -m training export {args.function} --checkpoint {path}")
     return 0

@@ -95,3 +95,37 @@ def test_contrast_keeps_the_polarity() -> None:
     for seed in range(30):
         changed = augment.change_contrast(image, np.random.default_rng(seed))
         assert changed[:, 40:].mean() > changed[:, :24].mean() + 150
+
+
+def test_exchanging_copper_and_laminate_exchanges_the_labels(monkeypatch: pytest.MonkeyPatch) -> None:
+    for share, value in (("CONTRAST", 0.0), ("FEATURES", 0.0), ("INVERTED", 1.0), ("SCALED", 0.0)):
+        monkeypatch.setattr(augment, share, value)
+    scene = marked(np.random.default_rng(3), 1)
+    crop = augment.crop(scene, 640, np.random.default_rng(0), counterparts={0: 1, 1: 0})
+    assert crop.labels.tolist() == [1]
+    x1, y1, x2, y2 = crop.boxes[0].astype(int)
+    assert crop.image[y1:y2, x1:x2].min() == 255
+    assert crop.image.min() == 0
+
+
+def test_only_thresholded_pictures_are_near_binary() -> None:
+    rng = np.random.default_rng(0)
+    binary = np.where(rng.random((64, 64)) < 0.5, 0, 255).astype(np.uint8)
+    assert augment.is_near_binary(binary)
+    assert not augment.is_near_binary(rng.integers(0, 256, (64, 64), dtype=np.uint8))
+    assert not augment.is_near_binary(np.repeat(binary[:, :, None], 3, axis=2))
+
+
+def test_exchanging_copper_and_laminate_exchanges_the_labels(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A gap in a dark line, seen inverted, is a dark bridge over a slot: an open becomes a short."""
+    for name, share in (("INVERTED", 1.0), ("CONTRAST", 0.0), ("FEATURES", 0.0), ("SCALED", 0.0), ("UNDO", 0.0)):
+        monkeypatch.setattr(augment, name, share)
+    image = np.full((320, 320), 255, np.uint8)
+    image[150:170] = 0
+    image[150:170, 100:110] = 255
+    scene = Scene(image, np.array([[95, 145, 115, 175]], np.float32), np.array([0]))
+    crop = augment.crop(scene, 320, np.random.default_rng(0), counterparts={0: 1, 1: 0})
+    assert crop.labels.tolist() == [1]
+    assert np.bincount(crop.image[:, :, 0].ravel(), minlength=256)[255] == 20 * 310
+    untouched = augment.crop(scene, 320, np.random.default_rng(0))
+    assert untouched.labels.tolist() == [0]
