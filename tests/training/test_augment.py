@@ -97,17 +97,6 @@ def test_contrast_keeps_the_polarity() -> None:
         assert changed[:, 40:].mean() > changed[:, :24].mean() + 150
 
 
-def test_exchanging_copper_and_laminate_exchanges_the_labels(monkeypatch: pytest.MonkeyPatch) -> None:
-    for share, value in (("CONTRAST", 0.0), ("FEATURES", 0.0), ("INVERTED", 1.0), ("SCALED", 0.0)):
-        monkeypatch.setattr(augment, share, value)
-    scene = marked(np.random.default_rng(3), 1)
-    crop = augment.crop(scene, 640, np.random.default_rng(0), counterparts={0: 1, 1: 0})
-    assert crop.labels.tolist() == [1]
-    x1, y1, x2, y2 = crop.boxes[0].astype(int)
-    assert crop.image[y1:y2, x1:x2].min() == 255
-    assert crop.image.min() == 0
-
-
 def test_only_thresholded_pictures_are_near_binary() -> None:
     rng = np.random.default_rng(0)
     binary = np.where(rng.random((64, 64)) < 0.5, 0, 255).astype(np.uint8)
