@@ -8,7 +8,7 @@ from training.render.look import KINDS, Look
 from training.render.shade import capture, paint, shade
 
 
-def halves() -> np.ndarray:  # type: ignore[type-arg]
+def halves() -> np.ndarray:
     mask = np.zeros((96, 128), np.uint8)
     mask[:, 64:] = 1
     return mask

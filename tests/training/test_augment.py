@@ -103,18 +103,3 @@ def test_only_thresholded_pictures_are_near_binary() -> None:
     assert augment.is_near_binary(binary)
     assert not augment.is_near_binary(rng.integers(0, 256, (64, 64), dtype=np.uint8))
     assert not augment.is_near_binary(np.repeat(binary[:, :, None], 3, axis=2))
-
-
-def test_exchanging_copper_and_laminate_exchanges_the_labels(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A gap in a dark line, seen inverted, is a dark bridge over a slot: an open becomes a short."""
-    for name, share in (("INVERTED", 1.0), ("CONTRAST", 0.0), ("FEATURES", 0.0), ("SCALED", 0.0), ("UNDO", 0.0)):
-        monkeypatch.setattr(augment, name, share)
-    image = np.full((320, 320), 255, np.uint8)
-    image[150:170] = 0
-    image[150:170, 100:110] = 255
-    scene = Scene(image, np.array([[95, 145, 115, 175]], np.float32), np.array([0]))
-    crop = augment.crop(scene, 320, np.random.default_rng(0), counterparts={0: 1, 1: 0})
-    assert crop.labels.tolist() == [1]
-    assert np.bincount(crop.image[:, :, 0].ravel(), minlength=256)[255] == 20 * 310
-    untouched = augment.crop(scene, 320, np.random.default_rng(0))
-    assert untouched.labels.tolist() == [0]
