@@ -10,9 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from pcb_aoi import boxes as bx
+from pcb_aoi import merge
 
 Float32 = npt.NDArray[np.float32]
 COUNT = 33_000  # candidates of a YOLO on a picture of 1280 pixels
+MOST = merge.MAX_TOTAL  # no more ever reach the suppression of a whole board
 IOU = 0.5
 
 
@@ -21,6 +23,7 @@ class Race:
     """Medians in seconds."""
 
     layout: str
+    count: int
     kept: int
     ours: float
     textbook: float
@@ -73,4 +76,4 @@ def race(layout: str, count: int = COUNT) -> Race:
     theirs = textbook(boxes, scores)
     taken = time.perf_counter() - started
     assert (ours == theirs).all()
-    return Race(layout, int(ours.sum()), median(times), taken)
+    return Race(layout, count, int(ours.sum()), median(times), taken)
