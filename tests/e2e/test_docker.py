@@ -266,10 +266,10 @@ def test_a_killed_worker_comes_back_by_itself(ops: Ops) -> None:
     eventually(lambda: answers(PORTS["pcb-inner-layer"]))
 
 
-KILL_WRAPPER = """
+KILL_WRAPPER = r"""
 import os, pathlib, signal
 for entry in pathlib.Path('/proc').glob('[0-9]*'):
-    if b'_nuclio_wrapper.py' in (entry / 'cmdline').read_bytes():
+    if b'/_nuclio_wrapper.py\0' in (entry / 'cmdline').read_bytes() and int(entry.name) != os.getpid():
         os.kill(int(entry.name), signal.SIGKILL)
 """
 
