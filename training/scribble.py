@@ -109,7 +109,6 @@ def plant(mask: Mask, labels: list[str], rng: np.random.Generator) -> list[tuple
 
 def add_decoys(mask: Mask, rng: np.random.Generator) -> None:
     """Small round drill holes in wide copper and straight designed channels through planes; in place."""
-    height, width = mask.shape
     radius = rng.uniform(3.0, 7.0)  # one drill a board, as a rule
     for _ in range(int(rng.poisson(5))):
         room = np.argwhere(cv2.distanceTransform(mask, cv2.DIST_L2, 3) > radius + 5)
@@ -119,11 +118,23 @@ def add_decoys(mask: Mask, rng: np.random.Generator) -> None:
         own = max(radius * rng.uniform(0.85, 1.15), 2.5)
         shift = 4  # fractional bits: small discs need sub-pixel centres to look round
         cv2.circle(mask, (int(x) << shift, int(y) << shift), int(own * (1 << shift)), (0,), -1, cv2.LINE_8, shift)
-    if mask.mean() > 0.45 and rng.random() < 0.4:
-        point = np.array([rng.uniform(0, width), rng.uniform(0, height)])
-        across = bool(rng.random() < 0.5)
-        for _ in range(int(rng.integers(2, 6))):
-            step = np.array([1.0, 0.0] if across else [0.0, 1.0]) * rng.choice((-1, 1)) * rng.uniform(40, 220)
-            ends = [tuple(int(v) for v in p) for p in (point, point + step)]
-            cv2.line(mask, ends[0], ends[1], (0,), int(rng.integers(4, 12)))
-            point, across = point + step, not across
+    for _ in range(int(rng.integers(0, 4)) if mask.mean() > 0.35 else 0):
+        add_channel(mask, rng)
+
+
+def add_channel(mask: Mask, rng: np.random.Generator) -> None:
+    """A designed gap between planes: straight pieces at right angles, wide ones and narrow ones by turns; in place.
+
+    An open is a ragged gap in a line; a slot that goes on from a wider slot is the layout's own.
+    """
+    height, width = mask.shape
+    point = np.array([rng.uniform(0, width), rng.uniform(0, height)])
+    widths = (int(rng.integers(3, 8)), int(rng.integers(7, 18)))
+    across = bool(rng.random() < 0.5)
+    for piece in range(int(rng.integers(2, 8))):
+        step = np.array([1.0, 0.0] if across else [0.0, 1.0]) * rng.choice((-1, 1)) * rng.uniform(25, 160)
+        ends = [(int(x), int(y)) for x, y in (point, point + step)]
+        cv2.line(mask, ends[0], ends[1], (0,), widths[piece % 2])
+        point = point + step
+        if rng.random() < 0.6:
+            across = not across
