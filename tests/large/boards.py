@@ -19,7 +19,7 @@ HEIGHT, WIDTH = 10_900, 16_384  # 178.6 megapixels; Pillow in CVAT 2.15 refuses 
 BLOCK = 1000  # not a multiple of the tiles' stride, so that every block lies differently to the seams
 UM_PER_PX = 20.8
 MARGIN = 10  # the renderer's boxes have some room around the defect
-PLANTED = dict.fromkeys(("open", "short", "nick", "pinhole", "spur", "residual_copper"), 3)
+PLANTED = dict.fromkeys(("open", "short", "nick", "pinhole", "spur", "residual_copper"), 7)
 
 
 @dataclass(frozen=True)
@@ -41,10 +41,10 @@ class OnSeam(Planted):
     """1 on a seam, 2 on a corner where four tiles meet."""
 
 
-def blocks(seed: int) -> tuple[UInt8, UInt8, list[Planted]]:
-    """Render a grey block of inner layer, clean and with defects; all else in the two is the same, pixel by pixel."""
+def blocks(seed: int, kind: str) -> tuple[UInt8, UInt8, list[Planted]]:
+    """Render a block of inner layer, clean and with defects; all else in the two is the same, pixel by pixel."""
     clean, bad = (
-        render_board("inner-layer", (BLOCK, BLOCK), UM_PER_PX, Look("grey"), np.random.default_rng(seed), defects)
+        render_board("inner-layer", (BLOCK, BLOCK), UM_PER_PX, Look(kind), np.random.default_rng(seed), defects)
         for defects in ({}, PLANTED)
     )
     planted = [
