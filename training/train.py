@@ -17,7 +17,7 @@ import queue
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,7 +79,9 @@ def collate(crops: list[augment.Crop]) -> tuple[Tensor, Tensor, Tensor]:
     return torch.from_numpy(np.stack([crop.image for crop in crops])), torch.from_numpy(boxes), torch.from_numpy(labels)
 
 
-def batches(plan: Plan, sources: list[tuple[float, Source]], start: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+def batches(
+    plan: Plan, sources: list[tuple[float, Source]], start: int
+) -> Generator[tuple[Tensor, Tensor, Tensor], None, None]:
     """Endless batches, made by a thread a few ahead; batch number i depends on the seed and i alone."""
     shares = np.array([share for share, _ in sources])
     shares /= shares.sum()
@@ -90,26 +92,40 @@ def batches(plan: Plan, sources: list[tuple[float, Source]], start: int) -> Iter
         exchanged = {}  # a label without its counterpart would be taught under a wrong name
     ready: queue.Queue[tuple[Tensor, Tensor, Tensor] | BaseException] = queue.Queue(maxsize=6)
 
+    stop = threading.Event()
+
+    def put(item: tuple[Tensor, Tensor, Tensor] | BaseException) -> None:
+        while not stop.is_set():
+            try:
+                return ready.put(item, timeout=0.5)
+            except queue.Full:
+                continue
+
     def produce() -> None:
         number = start
         try:
-            while True:
+            while not stop.is_set():
                 rng = np.random.default_rng((plan.seed, number))
                 wide = rng.random() < plan.wide_share
                 count, side = (plan.batch // 4, plan.side * 2) if wide else (plan.batch, plan.side)
                 picked = rng.choice(len(sources), size=count, p=shares)
                 crops = [augment.crop(sources[i][1].draw(rng), side, rng, fragments, exchanged) for i in picked]
-                ready.put(collate(crops))
+                put(collate(crops))
                 number += 1
         except BaseException as error:  # a dead producer must end the run, not hang it
-            ready.put(error)
+            put(error)
 
-    threading.Thread(target=produce, daemon=True).start()
-    while True:
-        item = ready.get()
-        if isinstance(item, BaseException):
-            raise item
-        yield item
+    producer = threading.Thread(target=produce, daemon=True)
+    producer.start()
+    try:
+        while True:
+            item = ready.get()
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+    finally:  # a thread still at work when the interpreter ends aborts the process
+        stop.set()
+        producer.join()
 
 
 def learning_rate(iteration: int, progress: float) -> float:
@@ -168,7 +184,8 @@ def train(plan: Plan, sources: list[tuple[float, Source]], out: Path, start_from
     model.train()
     began, last_save, last_log = time.monotonic() - spent, time.monotonic(), time.monotonic()
     sums = np.zeros(2)
-    for images, boxes, labels in batches(plan, sources, iteration):
+    feed = batches(plan, sources, iteration)
+    for images, boxes, labels in feed:
         spent = time.monotonic() - began
         progress = max(iteration / plan.iterations, spent / 60 / plan.minutes if plan.minutes else 0.0)
         if progress >= 1:
@@ -205,6 +222,7 @@ def train(plan: Plan, sources: list[tuple[float, Source]], out: Path, start_from
         if time.monotonic() - last_save > SAVE_SECONDS:
             save()
             last_save = time.monotonic()
+    feed.close()
     save()
     return path
 
