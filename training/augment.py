@@ -128,6 +128,31 @@ def is_near_binary(image: Image) -> bool:
     return bool(((sample > 50) & (sample < 205)).mean() < 0.05)
 
 
+def add_necked_slot(image: Image, room: np.ndarray, rng: np.random.Generator) -> None:
+    """Cut a straight slot that narrows to a neck and widens again into solid copper, in place, where it fits.
+
+    A neck between two wide ends has the very outline of an open; only its clean, parallel edges tell it is designed.
+    `room` (H, W) is the distance of each pixel from everything that is not free copper.
+    """
+    height, width = image.shape
+    y, x = np.nonzero(room > 14)
+    if not len(x):
+        return
+    at = int(rng.integers(len(x)))
+    direction = int(rng.integers(8)) * np.pi / 4
+    step = np.array([np.cos(direction), np.sin(direction)])
+    points = [np.array([x[at], y[at]], float)]
+    widths = rng.uniform(7, 13), rng.uniform(2.5, 6), rng.uniform(7, 13)
+    for length in (rng.uniform(8, 50), rng.uniform(15, 50), rng.uniform(8, 50)):
+        points.append(points[-1] + step * length)
+    line = np.linspace(points[0], points[-1], 40).round().astype(int)
+    if (line < 0).any() or (line >= (width, height)).any() or room[line[:, 1], line[:, 0]].min() < 12:
+        return
+    for start, end, thickness in zip(points, points[1:], widths, strict=False):
+        ends = [tuple(int(v) for v in point.round()) for point in (start, end)]
+        cv2.line(image, ends[0], ends[1], 255, round(thickness), cv2.LINE_8)
+
+
 def add_designed_features(image: Image, boxes: Boxes, rng: np.random.Generator) -> Image:
     """Drill round holes into copper and put round dots on laminate, both unlabelled, clear of every edge and defect.
 
@@ -145,6 +170,9 @@ def add_designed_features(image: Image, boxes: Boxes, rng: np.random.Generator) 
         room = cv2.distanceTransform(inside & free, cv2.DIST_L2, 3)
         radius = rng.uniform(smallest, largest)  # one tool for all holes of a crop, as on a board
         y, x = np.nonzero(room > radius + rng.uniform(3, 10))
+        if colour == 255:
+            for _ in range(int(rng.integers(0, 12))):
+                add_necked_slot(image, room, rng)
         for _ in range(int(rng.integers(1, 6)) if len(x) else 0):
             at = int(rng.integers(len(x)))
             # Sixteenths of a pixel, and the anti-aliasing thresholded away again, as the camera's channel has it.
