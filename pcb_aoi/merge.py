@@ -17,7 +17,7 @@ Index = npt.NDArray[np.intp]
 IOU = 0.5
 """Above this overlap, two boxes of one label are one defect."""
 COVERED = 0.5
-"""A box cut by a tile's border goes when this share of it lies in a box of a tile that saw more."""
+"""A fragment goes when this share of it lies in a box of a tile that saw more."""
 BORDER = 12
 """A box that ends within this many pixels of its tile's border may go on beyond it. Detectors place the end of an
 object that leaves the picture a few pixels inside."""
@@ -66,10 +66,11 @@ def _join(found: Detections, tile: Index, grid: Grid) -> Detections:
     i, j = i[other], j[other]
     area, shared = bx.area(found.boxes), bx.intersection(found.boxes[i], found.boxes[j])
 
-    # A fragment that another tile saw whole.
+    # A fragment that another tile saw whole: it ends at its tile's border, or the whole goes on beyond that tile.
     gone = np.zeros(len(found), bool)
     for part, whole in ((i, j), (j, i)):
-        gone[part[is_cut[part] & ~is_cut[whole] & (shared > COVERED * area[part])]] = True
+        leaves = _leaves(found.boxes[whole], grid.boxes[tile[part]]) & (area[part] < area[whole])
+        gone[part[(is_cut[part] | leaves) & ~is_cut[whole] & (shared > COVERED * area[part])]] = True
 
     # Fragments of one defect that no tile saw whole: two that leave their tiles towards each other, or one that lies
     # in the other.
@@ -85,6 +86,12 @@ def _join(found: Detections, tile: Index, grid: Grid) -> Detections:
     np.maximum.at(score, root, found.scores)
     heads = (root == np.arange(len(found))) & ~gone
     return Detections(np.concatenate([low, high], axis=1), score, found.labels)[heads]
+
+
+def _leaves(boxes: Float32, tiles: npt.NDArray[np.int32]) -> Bool:
+    """(N, 4) boxes, (N, 4) tiles -> (N,): the box reaches beyond the tile."""
+    out: Bool = np.any(boxes[:, :2] < tiles[:, :2], axis=1) | np.any(boxes[:, 2:] > tiles[:, 2:], axis=1)
+    return out
 
 
 def _cut_sides(boxes: Float32, tiles: npt.NDArray[np.int32], grid: Grid) -> Bool:

@@ -174,3 +174,12 @@ def test_more_than_the_total_keeps_the_best(monkeypatch: pytest.MonkeyPatch) -> 
     kept, over = merge.across_tiles(found, np.zeros(25, int), tiles.plan(64, 640, TILE, OVERLAP))
     assert (len(kept), over) == (10, 15)
     assert kept.scores[-1] == found.scores[15]
+
+
+def test_a_fragment_that_ends_short_of_the_border_goes_too() -> None:
+    """Seen with real weights: the box of a short cut at (10880, 1536) begins 13 pixels below that border."""
+    grid = tiles.plan(10_900, 16_384, TILE, OVERLAP)
+    corners = grid.boxes[:, :2].tolist()
+    tile = np.array([corners.index([10_752, 1024]), corners.index([10_240, 1536])])
+    found = Detections(f32([[10_827, 1516, 10_898, 1579], [10_827, 1549, 10_856, 1575]]), f32([0.8, 0.9]), i32([0, 0]))
+    assert as_set(merge.across_tiles(found, tile, grid)[0]) == {(10_827, 1516, 10_898, 1579)}
