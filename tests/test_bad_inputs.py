@@ -129,8 +129,9 @@ def test_the_environment_sets_the_default_threshold(folder: Path) -> None:
 @pytest.mark.parametrize(("threshold", "count"), [(0, 3), (0.69, 3), (0.7, 2), (0.88, 1), (0.8784314, 1), (1, 1)])
 def test_a_threshold_is_honoured_exactly(function: Function, threshold: float, count: int) -> None:
     answer = function.annotate(PNG, threshold=threshold)  # the scores are 1, 224 / 255 = 0.878431 and 0.690196
-    # At 0, every dark pixel is a candidate as well, in other places.
+    # At 0, what is bright counts as blue too, with the score 0.
     assert sum(shape["confidence"] > 0.5 for shape in answer.body) == count
+    assert (len(answer.body) > count) == (threshold == 0)
 
 
 ACCEPTED_REQUESTS = {
@@ -272,6 +273,35 @@ def test_a_file_of_which_no_pixel_decodes_is_refused(function: Function, case: s
     answer = function.annotate(NO_PIXEL[case])
     assert (answer.status, answer.code) in {(422, "bad_image"), (415, "unsupported_image")}
     assert answer.log[-1]["with"]["code"] == answer.code
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError,
+        SyntaxError,
+        ValueError,
+        TypeError,
+        LookupError,
+        ArithmeticError,
+        AttributeError,
+        EOFError,
+        RuntimeError,
+        struct.error,
+    ],
+)
+def test_whatever_a_decoder_raises_is_a_bad_image(
+    function: Function, error: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pillow's decoders have no common error; AVIF's raises RuntimeError, for one."""
+
+    def breaks(*_: object) -> None:
+        raise error("secret")
+
+    monkeypatch.setattr("PIL.PngImagePlugin.PngImageFile.load", breaks)
+    answer = function.annotate(PNG)
+    assert (answer.status, answer.code) == (422, "bad_image")
+    assert "secret" not in answer.text
 
 
 def test_ops_may_have_unreadable_frames_skipped(folder: Path) -> None:
@@ -483,6 +513,12 @@ def test_36_a_crop_is_scaled_like_its_board(function: Function, crop: tuple[int,
     part = np.ascontiguousarray(GREY[y1:y2, x1:x2])
     deep = png(part.astype(np.uint16) << (bits - 8))
     assert function.annotate(deep).body == function.annotate(encode(part)).body
+
+
+def test_36_depths_are_even(function: Function) -> None:
+    """No camera has 9 bits: a dark 10-bit frame must not come out twice as bright as its neighbours."""
+    deep = GREY.astype(np.uint16) << 1
+    assert function.annotate(png(deep)).body == function.annotate(encode((deep >> 2).astype(np.uint8))).body
 
 
 # --- orientation: case 39 ---------------------------------------------------------------------------------------------
