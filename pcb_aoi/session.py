@@ -54,7 +54,7 @@ class Session:
         return str(self._session.get_providers()[0])
 
     def run(self, tiles: UInt8) -> list[Float32]:
-        """Infer uint8 tiles (B, T, T, 3), B <= `batch`; return the outputs, each with B in front.
+        """Infer uint8 tiles (B, T, T, 3), at most `batch` at a time; return the outputs, each with B in front.
 
         Raises:
             OutOfMemory: memory ran out, and again after the batch was halved and the session rebuilt.
@@ -62,9 +62,10 @@ class Session:
         """
         started = time.perf_counter()
         try:
-            outputs = self._infer(tiles)
+            outputs = self._in_batches(tiles)
         except OutOfMemory:
-            outputs = self._recover(tiles)
+            self._shrink()
+            outputs = self._in_batches(tiles)
         taken = (time.perf_counter() - started) / len(tiles)
         # A running mean that follows a machine that gets slower or faster within a few batches.
         self.seconds_per_tile += 0.2 * (taken - self.seconds_per_tile)
@@ -83,7 +84,12 @@ class Session:
             raise ModelError("inference failed", detail=f"{type(error).__name__}: {error}") from error
         return [np.asarray(output)[:count].astype(np.float32, copy=False) for output in outputs]
 
-    def _recover(self, tiles: UInt8) -> list[Float32]:
+    def _in_batches(self, tiles: UInt8) -> list[Float32]:
+        """The caller may have cut its tiles before the batch was halved: they are never sent in one piece again."""
+        parts = [self._infer(tiles[i : i + self.batch]) for i in range(0, len(tiles), self.batch)]
+        return parts[0] if len(parts) == 1 else [np.concatenate(outputs) for outputs in zip(*parts, strict=True)]
+
+    def _shrink(self) -> None:
         """Halve the batch and rebuild the session: after a failed allocation it may fail on every further call."""
         if self.batch == 1 or self._static_batch():
             # The next request must find a session that works.
@@ -92,8 +98,6 @@ class Session:
         self.batch = max(1, self.batch // 2)
         log.warning("out of memory: batch halved to %d, session rebuilt", self.batch)
         self._load()
-        parts = [self._infer(tiles[i : i + self.batch]) for i in range(0, len(tiles), self.batch)]
-        return [np.concatenate(outputs) for outputs in zip(*parts, strict=True)]
 
     def _load(self) -> None:
         self._session: Any = None  # free the old one first: two do not fit where one just did not

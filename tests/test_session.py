@@ -236,6 +236,17 @@ def test_out_of_memory_halves_the_batch_and_goes_on(folder: Path, failing: type[
     assert made.batch == 1
 
 
+def test_the_rest_of_a_board_goes_on_with_the_smaller_batch(folder: Path, failing: type[Failing]) -> None:
+    """Memory runs short in the middle of a board: one rebuild, not one for every batch that was planned before."""
+    failing.limit = 8
+    detector = Detector.load(folder, Settings(batch=8))
+    failing.built, failing.limit = 0, 4
+    boxes = [(x, y, x + 20, y + 12) for x in range(10, 300, 90) for y in range(10, 200, 60)]
+    assert len(detector.detect(analytic.board(200, 300, boxes)).detections) == 16
+    assert failing.built == 1
+    assert detector.session.batch == 4
+
+
 def test_out_of_memory_for_one_tile_is_said_and_the_next_request_works(folder: Path, failing: type[Failing]) -> None:
     config = ModelConfig.load(folder / "model.yaml")
     made = Session(weights.read(folder, config), config, Settings(batch=1))
