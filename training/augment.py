@@ -15,7 +15,7 @@ from training.scene import IGNORED, Boxes, Image, Labels, Scene
 NEAR_DEFECT = 0.8  # share of crops placed to hold a chosen defect
 UNDO = 0.15  # share of defects repaired with the clean board, where it is known
 SCALED = 0.6  # share of crops resized, by a factor in SCALES
-SCALES = (0.8, 1.35)  # wider than any error in pitch: it also makes lines as wide as boards not in the set have them
+SCALES = (0.85, 1.25)  # wider than any error in pitch: it also makes lines as wide as boards not in the set have them
 INVERTED = 0.35  # share of near-binary crops with copper and laminate exchanged, where the labels have counterparts
 FEATURES = 0.5  # share of near-binary crops that get designed features which look like defects
 VISIBLE = 0.6  # a defect cut by the crop to less than this is ignored
@@ -41,7 +41,12 @@ def undo_defects(scene: Scene, rng: np.random.Generator) -> Scene:
     image = scene.image.copy()
     for x1, y1, x2, y2 in scene.boxes[repaired].astype(int):
         image[y1:y2, x1:x2] = scene.clean[y1:y2, x1:x2]
-    return Scene(image, scene.boxes[~repaired], scene.labels[~repaired], scene.name, scene.clean)
+    kept = ~repaired
+    renumbered = np.cumsum(kept) - 1  # row of each defect that stays
+    owner = scene.trails[:, 2].astype(int)
+    trails = scene.trails[kept[owner]]
+    trails[:, 2] = renumbered[owner[kept[owner]]]
+    return Scene(image, scene.boxes[kept], scene.labels[kept], scene.name, scene.clean, trails)
 
 
 def place(scene: Scene, side: int, rng: np.random.Generator) -> tuple[int, int]:

@@ -6,7 +6,7 @@
 
 The graph ends in sigmoid(slope * logit + offset) per label. The offset puts the chosen point at 0.5; the slope is that
 of a logistic fit of right against wrong calls, held within bounds, so that scores spread as chances do.
-The images are those of deeppcb.CALIBRATION: neither trained on nor reported on.
+Images are of the calibration split (deeppcb.py, rendered.py): neither trained on nor reported on.
 """
 
 from __future__ import annotations

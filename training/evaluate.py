@@ -44,8 +44,7 @@ def load_set(name: str, function: str, data: Path, slugs: list[str]) -> list[Sce
     """The scenes of a named set; the groups of DeepPCB are described in deeppcb.py."""
     if name == "samples":
         return load_samples(Path("samples") / function, slugs)
-    groups = {"test": deeppcb.TEST, "calibration": deeppcb.CALIBRATION, "train": deeppcb.TRAIN}[name]
-    return deeppcb.load(data / "deeppcb", groups, slugs)
+    return deeppcb.load(data / "deeppcb", name, slugs)
 
 
 def false_calls(scenes: list[Scene], run: InferenceSession, threshold: float) -> float | None:
@@ -54,7 +53,7 @@ def false_calls(scenes: list[Scene], run: InferenceSession, threshold: float) ->
     if not clean:
         return None
     calls = sum(int((predict.detect(run, image).scores >= threshold).sum()) for image in clean)
-    return calls / (sum(image.size for image in clean) / 1e6)
+    return calls / (sum(image.shape[0] * image.shape[1] for image in clean) / 1e6)
 
 
 def table(scenes: list[Scene], results: list[predict.Detections], slugs: list[str], threshold: float) -> str:

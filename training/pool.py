@@ -1,8 +1,8 @@
-"""A folder of rendered inner-layer boards to train on: drawn once, read many times.
+"""A folder of rendered boards to train on: drawn once, read many times.
 
     python -m training pool inner-layer --out runs/pool --count 2000
 
-Three kinds of board, 640 x 640 px each:
+`rendered.py` draws the tiles of the other functions. Three kinds of inner-layer board, 640 x 640 px each:
 
 - `procedural`: artwork of the generator, defects planted, pitch 13 to 28 um/px;
 - `template`: artwork of DeepPCB's defect-free templates (training groups only), defects planted;
@@ -24,12 +24,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from training import deeppcb, scribble
+from training import deeppcb, rendered, scribble
 from training.render import surface
 from training.render.artwork import draw_artwork
+from training.render.board import PROCESSES
 from training.render.etch import Etch
 from training.render.inner_layer import LABELS, MARGIN_UM
 from training.render.look import Look
+from training.render.paintwork import VISIBLE
 from training.render.scene import etched
 from training.render.shade import capture, paint
 from training.scene import Scene
@@ -46,10 +48,8 @@ PITCHES = (13.0, 28.0)  # um/px of procedural artwork
 LONG_SHARE = 0.3  # share of scratches drawn from LONG_UM: a tile is 13 mm wide
 LONG_UM = (6_000.0, 30_000.0)
 ON_SURFACE = ("scratch", "foreign_object")
-# Artwork of these board groups only; procedural artwork differs by seed, looks of `test` by range.
-SPLITS = {"train": deeppcb.TRAIN, "calibration": deeppcb.CALIBRATION, "test": deeppcb.TEST}
+# The artwork of templates follows deeppcb.names(); procedural artwork differs by seed, looks of `test` by range.
 SEEDS = {"train": 0, "calibration": 1_000_000, "test": 2_000_000}
-VISIBLE = 14  # grey levels: what changed less is not part of a defect
 CELL = 3  # px: the grid to which the trail of a defect is thinned
 
 
@@ -61,7 +61,8 @@ def turned(mask: NDArray[np.uint8], number: int) -> NDArray[np.uint8]:
 
 def trail(before: NDArray[np.uint8], after: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Where a defect shows: (P, 2) xy of changed pixels, one per cell of CELL px."""
-    changed = np.abs(after.astype(np.int16) - before).max(axis=2) > VISIBLE
+    change = np.abs(after.astype(np.int16) - before).max(axis=2).astype(np.float32)
+    changed = np.asarray(cv2.GaussianBlur(change, (0, 0), 0.9)) > VISIBLE
     y, x = np.nonzero(changed)
     _, first = np.unique((y // CELL) * 4096 + x // CELL, return_index=True)
     return np.stack((x[first], y[first]), axis=1).astype(np.float32)
@@ -157,13 +158,23 @@ def render_tile(data: Path, names: list[str], seed: int, number: int, held_out: 
 def write(path: Path, scene: Scene) -> None:
     """Save atomically: a pool may be read while it grows."""
     temporary = path.with_suffix(".tmp.npz")
-    np.savez(temporary, image=scene.image, boxes=scene.boxes, labels=scene.labels, trails=scene.trails, name=scene.name)
+    twin = {} if scene.clean is None else {"clean": scene.clean}
+    np.savez(
+        temporary,
+        image=scene.image,
+        boxes=scene.boxes,
+        labels=scene.labels,
+        trails=scene.trails,
+        name=scene.name,
+        **twin,
+    )
     temporary.replace(path)
 
 
 def read(path: Path) -> Scene:
     with np.load(path) as part:
-        return Scene(part["image"], part["boxes"], part["labels"], str(part["name"]), trails=part["trails"])
+        clean = part["clean"] if "clean" in part else None
+        return Scene(part["image"], part["boxes"], part["labels"], str(part["name"]), clean, part["trails"])
 
 
 class Pool:
@@ -195,23 +206,30 @@ def read_all(folder: Path) -> list[Scene]:
     return scenes
 
 
-def render_range(data: Path, out: Path, seed: int, split: str, numbers: range) -> None:
+def render_range(function: str, data: Path, out: Path, seed: int, split: str, numbers: range) -> None:
     """Render the tiles that are not there yet."""
     cv2.setNumThreads(1)
-    names = [path.stem for path in sorted((data / "images").glob("*.jpg")) if path.stem[:5] in SPLITS[split]]
+    root = data / "deeppcb"
+    names = deeppcb.names(root, split)
     for number in numbers:
         path = out / f"{number:06d}.npz"
-        if not path.exists():
-            write(path, render_tile(data, names, seed + SEEDS[split], number, held_out=split == "test"))
+        if path.exists():
+            continue
+        if function == "inner-layer":
+            write(path, render_tile(root, names, seed + SEEDS[split], number, held_out=split == "test"))
+        else:
+            write(path, rendered.render_tile(function, data, split, seed, number))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("function", choices=["inner-layer"])
-    parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder that holds deeppcb/")
+    parser.add_argument("function", choices=sorted(PROCESSES))
+    parser.add_argument(
+        "--data", type=Path, default=Path("../shared/data"), help="folder that holds deeppcb/, artwork/"
+    )
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--count", type=int, default=2000)
     parser.add_argument("--first", type=int, default=0, help="number of the first tile: grow a pool")
-    parser.add_argument("--split", choices=SPLITS, default="train", help="whose artwork, and which looks")
+    parser.add_argument("--split", choices=deeppcb.SPLITS, default="train", help="whose artwork, and which looks")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
 
@@ -222,7 +240,8 @@ def run(args: argparse.Namespace) -> int:
         multiprocessing.Process(
             target=render_range,
             args=(
-                args.data / "deeppcb",
+                args.function,
+                args.data,
                 args.out,
                 args.seed,
                 args.split,

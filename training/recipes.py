@@ -6,10 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from training import deeppcb
+from training import deeppcb, real_tiles
+from training.render.board import PROCESSES
 from training.scene import SceneList, Source
 
 WIDE_SHARE = 0.15  # of the batches, with rendered boards: crops of a whole tile, for scratches that cross it
+REAL_TILES_SHARE = 0.1  # beside a share of 1 of rendered boards: a tenth
 REAL_SHARE = 0.5  # of the crops, where rendered boards are mixed in
 
 Mix = list[tuple[float, Source]]  # (share of the crops, where they come from)
@@ -26,13 +28,35 @@ class Recipe:
 
 def inner_layer(data: Path, rendered: Path | None, slugs: list[str]) -> Mix:
     """Real boards; with a pool of rendered ones, those too."""
-    real = SceneList(deeppcb.load(data / "deeppcb", deeppcb.TRAIN, slugs))
+    real = SceneList(deeppcb.load(data / "deeppcb", "train", slugs))
     if rendered is None:
         return [(1.0, real)]
     from training.pool import Pool  # the renderer is needed here only
 
     return [(REAL_SHARE, real), (1 - REAL_SHARE, Pool(rendered))]
 
+
+def renders_only(data: Path, rendered: Path | None, slugs: list[str]) -> Mix:
+    """Rendered boards alone."""
+    from training.pool import Pool
+
+    if rendered is None:
+        raise SystemExit("this model learns from rendered boards: render some with `python -m training pool`, --pool")
+    return [(1.0, Pool(rendered))]
+
+
+def outer_layer(data: Path, rendered: Path | None, slugs: list[str]) -> Mix:
+    """Rendered boards, and the few real tiles there are."""
+    tiles = real_tiles.load(data / "real-tiles", slugs) if (data / "real-tiles").is_dir() else []
+    mix = renders_only(data, rendered, slugs)
+    return [*mix, (REAL_TILES_SHARE, SceneList(tiles))] if tiles else mix
+
+
+RENDERED = "Trained on boards rendered by this project, on generated artwork and on open-hardware boards"
+REAL_TILES = (
+    f"{RENDERED}, and on 80 tiles recovered from published pictures of DsPCBSD+ (CC BY 4.0: Lv, S. et al., "
+    "Scientific Data 11, 811, 2024)."
+)
 
 RECIPES = {
     "inner-layer": Recipe(
@@ -42,6 +66,15 @@ RECIPES = {
         "is MIT, its README says: You can only use this dataset for research purpose) and on boards rendered by this "
         "project, some of them on the artwork of those groups.",
         inner_layer,
+    ),
+    "acid-outer-layer": Recipe(list(PROCESSES["acid-outer-layer"].labels), 10.0, REAL_TILES, outer_layer),
+    "alkaline-outer-layer": Recipe(list(PROCESSES["alkaline-outer-layer"].labels), 10.0, REAL_TILES, outer_layer),
+    "resin-plug": Recipe(list(PROCESSES["resin-plug"].labels), 10.0, f"{RENDERED}.", renders_only),
+    "gold-osp": Recipe(
+        list(PROCESSES["gold-osp"].labels),
+        10.0,
+        f"{RENDERED}; shapes of defects from MeiweiPCB (Apache-2.0).",
+        renders_only,
     ),
 }
 

@@ -145,6 +145,13 @@ def update_average(average: nn.Module, model: nn.Module, iteration: int) -> None
             kept.copy_(new)
 
 
+def load_matching(model: nn.Module, weights: dict[str, Tensor]) -> None:
+    """Take over every weight of the same name and shape: all but the last layer, where the labels are others."""
+    own = model.state_dict()
+    fitting = {name: value for name, value in weights.items() if name in own and value.shape == own[name].shape}
+    model.load_state_dict(own | fitting)
+
+
 def train(plan: Plan, sources: list[tuple[float, Source]], out: Path, start_from: Path | None = None) -> Path:
     """Train to the end of the plan; returns the checkpoint, which is rewritten every minute.
 
@@ -156,7 +163,7 @@ def train(plan: Plan, sources: list[tuple[float, Source]], out: Path, start_from
     torch.manual_seed(plan.seed)
     model = Detector(len(plan.slugs)).to(device).to(memory_format=torch.channels_last)
     if start_from is not None:
-        model.load_state_dict(torch.load(start_from, map_location=device, weights_only=True)["average"])
+        load_matching(model, torch.load(start_from, map_location=device, weights_only=True)["average"])
     average = copy.deepcopy(model).eval()
     optimizers = build_optimizers(model, plan.rate)
     iteration, spent = 0, 0.0

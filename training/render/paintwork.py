@@ -9,7 +9,7 @@ from training.render.noise import Image, IntPoint, blur
 
 Box = tuple[float, float, float, float]  # x1, y1, x2, y2 in pixels, end exclusive
 
-VISIBLE = 10  # grey levels by which a pixel must change, after the blur of a camera, to belong to a defect
+VISIBLE = 16  # grey levels by which a pixel must change, after the blur of a camera, to belong to a defect
 
 
 def patch_of(image: Image, shape: tuple[int, ...], corner: IntPoint) -> Image:
@@ -32,7 +32,7 @@ def commit(
     # Seen through the optics: a line one pixel wide loses more than half of its contrast there.
     seen = blur(np.abs(pixels - before).max(axis=2), 0.9)
     changed = seen > VISIBLE
-    if int(changed.sum()) < 8 or float(seen.max()) < 2 * VISIBLE:
+    if int(changed.sum()) < 12 or float(seen.max()) < 2 * VISIBLE:
         return None
     patch[:] = pixels
     rows, columns = np.flatnonzero(changed.any(axis=1)), np.flatnonzero(changed.any(axis=0))

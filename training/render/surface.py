@@ -70,15 +70,15 @@ def groove(image: Image, depth: Field, corner: IntPoint, margin: int, rng: np.ra
     before = patch.astype(np.float32)
     bright = before.mean(axis=2, keepdims=True)
     style = rng.random()
-    strength = np.float32(rng.uniform(0.4, 0.95))
+    strength = np.float32(rng.uniform(0.5, 1.0))
     line = depth[:, :, None]
     if style < 0.5:  # fresh metal throws light into the lens; bare glass shows pale on laminate
-        after = before + line * strength * (0.9 * (250 - before) * (bright / 255 + 0.12))
+        after = before + line * strength * (0.9 * (250 - before) * (bright / 255 + 0.25))
     elif style < 0.85:  # the groove throws light away
         after = before * (1 - line * strength)
     else:  # lit side and shadow side
         lower = np.roll(depth, (1, 1), (0, 1))[:, :, None]
-        after = before + line * strength * (240 - before) * (bright / 255 + 0.1)
+        after = before + line * strength * (240 - before) * (bright / 255 + 0.2)
         after -= lower * strength * before * 0.8
     return commit(patch, before, after, corner, margin)
 

@@ -1,0 +1,90 @@
+"""Rendered boards of the outer layers, plugged holes and finishes as training scenes, each with its defect-free twin.
+
+The twin shares artwork, etch, texture and noise: where the two differ, a defect shows. That gives the trails of long
+scratches (a crop that cuts one is boxed anew) and lets training undo defects, so that the same place is a negative.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from training.render.board import PROCESSES, Board, render_board
+from training.render.look import Look
+from training.render.paintwork import VISIBLE
+from training.render.real_artwork import BoardLayer, load_artwork
+from training.render.shape_bank import ShapeBank
+from training.render.tiles import PITCHES
+from training.scene import Scene
+
+SIDE = 640
+PER_MEGAPIXEL = 40.0
+CLEAN = {"train": 0.2, "calibration": 0.3, "test": 0.3}  # share of tiles without defects
+REAL_ARTWORK = 0.35  # share of tiles on artwork of real boards
+SEEDS = {"train": 11, "calibration": 12, "test": 13}
+CELL = 3  # px: the grid to which the trail of a defect is thinned
+LONG_LABELS = ("scratch", "gold_scratch", "foreign_object", "film_pinch", "underplating", "crack", "resin_residue")
+
+
+@lru_cache(maxsize=2)
+def artwork(folder: Path, held_out: bool) -> tuple[BoardLayer, ...]:
+    """Outer layers of real boards: the families of training, or those kept for the test. Reading takes seconds."""
+    return tuple(load_artwork(folder, held_out=held_out, inner=False))
+
+
+def trails(board: Board, clean: NDArray[np.uint8], long_labels: tuple[str, ...]) -> NDArray[np.float32]:
+    """(P, 3) x, y, index: pixels in which the board differs from its twin inside the boxes of `long_labels`."""
+    changed = np.abs(board.image.astype(np.int16) - clean).max(axis=2).astype(np.float32)
+    seen = cv2.GaussianBlur(changed, (0, 0), 0.9) > VISIBLE
+    found = []
+    for row, (label, box) in enumerate(zip(board.labels, board.boxes, strict=True)):
+        if label not in long_labels:
+            continue
+        x1, y1, x2, y2 = np.round(box).astype(int)
+        y, x = np.nonzero(seen[y1:y2, x1:x2])
+        _, first = np.unique((y // CELL) * 4096 + x // CELL, return_index=True)
+        owner = np.full(len(first), row)
+        found.append(np.stack((x[first] + x1, y[first] + y1, owner), axis=1).astype(np.float32))
+    return np.concatenate(found) if found else np.empty((0, 3), np.float32)
+
+
+def render_tile(function: str, data: Path, split: str, seed: int, number: int) -> Scene:
+    """Tile `number` of a split; it depends on function, split, seed and number alone.
+
+    train: artwork of the training families and generated. calibration: generated artwork of its own seeds.
+    test: artwork of families never trained on, looks from ranges that training never draws.
+    """
+    held_out = split == "test"
+    key = (seed, SEEDS[split], sorted(PROCESSES).index(function), number)
+    rng = np.random.default_rng(key)
+    low, high = PITCHES[function]
+    pitch = float(np.exp(rng.uniform(np.log(low), np.log(high))))
+    look = Look.sample(rng, "grey" if rng.random() < 0.3 and function != "gold-osp" else "colour", held_out)
+    window = None
+    if split != "calibration" and rng.random() < REAL_ARTWORK:
+        layers = artwork(data / "artwork", held_out)
+        window = layers[int(rng.integers(len(layers)))].crop((SIDE, SIDE), pitch, rng)
+    shapes = ShapeBank.load(data / "meiwei-masks", held_out) if function == "gold-osp" else None
+    rate = 0.0 if rng.random() < CLEAN[split] else PER_MEGAPIXEL
+    again = int(rng.integers(2**62))
+
+    def draw(defects: float) -> Board:
+        own = np.random.default_rng(again)
+        return render_board(function, (SIDE, SIDE), pitch, look, own, defects, 0.0, window, shapes)
+
+    board = draw(rate)
+    clean = draw(0.0).image if len(board.boxes) else board.image
+    slugs = PROCESSES[function].labels
+    grey = look.kind == "grey"
+    return Scene(
+        board.image[:, :, 0] if grey else board.image,
+        board.boxes.astype(np.float32),
+        np.array([slugs.index(label) for label in board.labels], np.int64),
+        f"{function}-{split}-{number}",
+        clean=clean[:, :, 0] if grey else clean,
+        trails=trails(board, clean, LONG_LABELS),
+    )
