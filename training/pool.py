@@ -19,6 +19,7 @@ import multiprocessing
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -158,23 +159,19 @@ def render_tile(data: Path, names: list[str], seed: int, number: int, held_out: 
 def write(path: Path, scene: Scene) -> None:
     """Save atomically: a pool may be read while it grows."""
     temporary = path.with_suffix(".tmp.npz")
-    twin = {} if scene.clean is None else {"clean": scene.clean}
-    np.savez(
-        temporary,
-        image=scene.image,
-        boxes=scene.boxes,
-        labels=scene.labels,
-        trails=scene.trails,
-        name=scene.name,
-        **twin,
-    )
+    arrays: dict[str, Any] = {"image": scene.image, "boxes": scene.boxes, "labels": scene.labels}
+    arrays |= {"trails": scene.trails, "name": scene.name}
+    if scene.clean is not None:
+        arrays["clean"] = scene.clean
+    np.savez(temporary, **arrays)
     temporary.replace(path)
 
 
 def read(path: Path) -> Scene:
     with np.load(path) as part:
-        clean = part["clean"] if "clean" in part else None
-        return Scene(part["image"], part["boxes"], part["labels"], str(part["name"]), clean, part["trails"])
+        return Scene(
+            part["image"], part["boxes"], part["labels"], str(part["name"]), part.get("clean"), part["trails"]
+        )
 
 
 class Pool:

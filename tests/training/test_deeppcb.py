@@ -43,19 +43,31 @@ def test_bad_lines_name_file_and_line(line: str, complaint: str) -> None:
 
 
 def test_groups_do_not_mix() -> None:
-    groups = (*deeppcb.TRAIN, *deeppcb.TEST, *deeppcb.CALIBRATION)
+    groups = (*deeppcb.TRAIN, *deeppcb.TEST)
     assert len(set(groups)) == len(groups)
 
 
-def test_load_takes_whole_groups_only(tmp_path: Path) -> None:
+def write_set(root: Path, names: list[str]) -> None:
     for folder in ("images", "labels", "templates"):
-        (tmp_path / folder).mkdir()
-    for name in ("92000001", "13000001", "13000002"):
-        cv2.imwrite(str(tmp_path / "images" / f"{name}.jpg"), np.full((640, 640), 255, np.uint8))
-        cv2.imwrite(str(tmp_path / "templates" / f"{name}.png"), np.full((640, 640), 255, np.uint8))
-        (tmp_path / "labels" / f"{name}.txt").write_text("1 2 30 40 6\n")
-    scenes = deeppcb.load(tmp_path, ("13000",), SLUGS)
-    assert [scene.name for scene in scenes] == ["13000001", "13000002"]
+        (root / folder).mkdir()
+    for name in names:
+        cv2.imwrite(str(root / "images" / f"{name}.jpg"), np.full((640, 640), 255, np.uint8))
+        cv2.imwrite(str(root / "templates" / f"{name}.png"), np.full((640, 640), 255, np.uint8))
+        (root / "labels" / f"{name}.txt").write_text("1 2 30 40 6\n")
+
+
+def test_test_groups_stay_whole_and_the_last_tenth_of_the_others_calibrates(tmp_path: Path) -> None:
+    members = [f"13000{number:03}" for number in range(20)]
+    write_set(tmp_path, ["92000001", *members])
+    assert deeppcb.names(tmp_path, "test") == ["92000001"]
+    assert deeppcb.names(tmp_path, "train") == members[:18]
+    assert deeppcb.names(tmp_path, "calibration") == members[18:]
+
+
+def test_load_reads_labels_and_says_when_there_is_nothing(tmp_path: Path) -> None:
+    write_set(tmp_path, ["13000001"])
+    scenes = deeppcb.load(tmp_path, "train", SLUGS)
+    assert [scene.name for scene in scenes] == ["13000001"]
     assert scenes[0].labels.tolist() == [3]
-    with pytest.raises(FileNotFoundError, match="12345"):
-        deeppcb.load(tmp_path, ("12345",), SLUGS)
+    with pytest.raises(FileNotFoundError, match="test"):
+        deeppcb.load(tmp_path, "test", SLUGS)
