@@ -3,10 +3,10 @@
 #
 # Parts live in deploy/*.sh and are sourced below. They see these globals, set from the options:
 #   ROOT STATE                        this checkout, and the folder for run-time state in it
-#   COMMAND PLATFORM GPU DRY_RUN      GPU, DRY_RUN and NO_PULL are `true` or `false`
+#   COMMAND PLATFORM GPU DRY_RUN      GPU, DRY_RUN, NO_PULL and WITH_DASHBOARD are `true` or `false`
 #   FUNCTIONS ALLOW                   arrays; no FUNCTIONS means all of them
 #   LANGUAGE_ HOST PORT               LANGUAGE_ is empty, `zh` or `en`
-#   REGISTRY BUNDLE OUTPUT NO_PULL    for the nuclio platforms and bundles
+#   REGISTRY BUNDLE OUTPUT NO_PULL WITH_DASHBOARD   for the nuclio platforms and bundles
 # and use `info`, `warn`, `fatal` and `run` of deploy/common.sh for every message and every change.
 # shellcheck disable=SC2034 # shellcheck does not follow the loop that sources the parts
 set -euo pipefail
@@ -28,6 +28,7 @@ REGISTRY=""
 BUNDLE=""
 OUTPUT=""
 NO_PULL=false
+WITH_DASHBOARD=false
 
 for part in "$ROOT"/deploy/*.sh; do
   # shellcheck source=/dev/null
@@ -61,6 +62,7 @@ usage() {
   --registry NAME   kube 的镜像仓库 / image registry for kube
   --bundle FILE     up：从离线包安装 / up: install from a bundle
   --output FILE     bundle：写到哪里 / bundle: where to write it
+  --with-dashboard  bundle：加入 nuclio 的 dashboard 镜像 / bundle: include nuclio's dashboard image
   --no-pull         不拉取镜像 / do not pull images
   --dry-run         只打印要执行的命令 / print the commands, run none
   --help            显示本页 / show this page
@@ -92,6 +94,7 @@ parse() {
     --dry-run) DRY_RUN=true ;;
     --gpu) GPU=true ;;
     --no-pull) NO_PULL=true ;;
+    --with-dashboard) WITH_DASHBOARD=true ;;
     --platform) PLATFORM="$2" && shift ;;
     --function) FUNCTIONS+=("$2") && shift ;;
     --language) LANGUAGE_="$2" && shift ;;

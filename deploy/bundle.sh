@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # One file for a site without a network: images for nuclio, or a wheelhouse for the embedded platform.
 #
-#   ./deploy.sh bundle --platform local [--gpu] [--output FILE]     WITH_DASHBOARD=true adds nuclio's dashboard
+#   ./deploy.sh bundle --platform local [--gpu] [--with-dashboard] [--output FILE]
 #   ./deploy.sh bundle --platform embedded [--gpu] [--output FILE]
 #   ./deploy.sh up --bundle FILE                                    on site; the file knows its platform
 
@@ -63,7 +63,7 @@ bundle_create_local() {
     docker image inspect "$helper" >/dev/null 2>&1 || run docker pull "$helper"
     images+=("$helper")
   done
-  if "${WITH_DASHBOARD:-false}"; then
+  if "$WITH_DASHBOARD"; then
     helper="quay.io/nuclio/dashboard:$NUCTL_VERSION-amd64"
     docker image inspect "$helper" >/dev/null 2>&1 || run docker pull "$helper"
     images+=("$helper")

@@ -18,7 +18,7 @@ platform_kube_up() {
   preflight_tools
   "$DRY_RUN" || ensure_check_venv
   # shellcheck disable=SC2034 # read by deploy/nuclio.sh
-  STACK="$(kube_stack)"
+  STACK="$(CUDA_STACK="${CUDA_STACK:-cuda13}" stack)" # the nodes' driver cannot be seen from here
   make_plan
   "$DRY_RUN" || local_check
   ensure_base "$(cut -f 5 <<<"${PLAN[0]}")"
@@ -35,15 +35,6 @@ platform_kube_up() {
   info "CVAT 的 Helm chart：nuclio.enabled=true，函数必须在同一命名空间；CVAT 经 dashboard 调用函数，不需要开放端口" \
     "CVAT's Helm chart: nuclio.enabled=true, and the functions in the same namespace; CVAT calls them through the dashboard, no port is opened"
   ((failed == 0)) || fatal "有函数没有部署成功，见上表" "some functions failed, see the table"
-}
-
-# The nodes' driver cannot be seen from here: CUDA 13 unless told otherwise.
-kube_stack() {
-  if "$GPU"; then
-    printf '%s' "${KUBE_CUDA_STACK:-cuda13}"
-  else
-    printf cpu
-  fi
 }
 
 kube_deploy() {

@@ -6,6 +6,8 @@
 #   PIP_INDEX_URL PIP_EXTRA_INDEX_URL PIP_TRUSTED_HOST PIP_CERT   package mirror and CA file, as pip calls them
 #   HTTP_PROXY HTTPS_PROXY NO_PROXY     for the image build only; they are not baked into images
 #   NUCTL_NAMESPACE                     where CVAT looks for functions (default nuclio)
+#   CUDA_STACK                          cuda12 or cuda13, in place of what this machine's driver says: for a bundle or
+#                                       a cluster whose GPUs cannot be seen from here
 #   READINESS_TIMEOUT                   seconds a function may take to load, in place of function.yaml's
 
 NAMESPACE="${NUCTL_NAMESPACE:-nuclio}"
@@ -51,10 +53,16 @@ stack() {
     printf cpu
     return
   }
+  if [[ -n "${CUDA_STACK:-}" ]]; then
+    [[ "$CUDA_STACK" =~ ^cuda1[23]$ ]] ||
+      fatal "CUDA_STACK 只能是 cuda12 或 cuda13" "CUDA_STACK must be cuda12 or cuda13, not $CUDA_STACK"
+    printf '%s' "$CUDA_STACK"
+    return
+  fi
   if ! driver="$(nvidia-smi --query-gpu=driver_version --format=csv,noheader 2>/dev/null | head -n 1)" ||
     [[ -z "$driver" ]]; then
-    fatal "nvidia-smi 找不到 GPU：请安装 NVIDIA 驱动（580 或更新），或去掉 --gpu" \
-      "nvidia-smi finds no GPU: install NVIDIA's driver (580 or newer), or leave out --gpu"
+    fatal "nvidia-smi 找不到 GPU：请安装 NVIDIA 驱动（580 或更新），或去掉 --gpu；为别的机器打包：设置 CUDA_STACK=cuda13（驱动 580 以上）或 cuda12" \
+      "nvidia-smi finds no GPU: install NVIDIA's driver (580 or newer), or leave out --gpu; to pack for another machine set CUDA_STACK=cuda13 (driver 580 or newer) or cuda12"
   fi
   capability="$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader 2>/dev/null | sort -n | head -n 1)"
   # CUDA 13 has no Pascal and Volta any more (compute capability under 7.5).

@@ -128,6 +128,33 @@ EOF
   says "nvidia-smi finds no GPU"
 }
 
+@test "bundle for a GPU site, made on a machine without a GPU" {
+  real_functions
+  fake nvidia-smi 'exit 9'
+  deploy bundle --platform local --gpu --dry-run --function inner-layer
+  exits 1
+  says "CUDA_STACK=cuda13"
+  CUDA_STACK=cuda11 deploy bundle --platform local --gpu --dry-run --function inner-layer
+  exits 1
+  says "must be cuda12 or cuda13"
+  CUDA_STACK=cuda12 deploy bundle --platform local --gpu --dry-run --function inner-layer
+  exits 0
+  says "STACK=cuda12"
+  says "functions/inner-layer/function-gpu.yaml"
+  says "pcb-aoi-local-gpu.tar"
+  [[ "$output" != *"nuclio/dashboard"* ]]
+}
+
+@test "bundle --with-dashboard packs nuclio's dashboard of nuctl's version" {
+  real_functions
+  FAKE_NUCTL=1.15.9 deploy bundle --platform local --with-dashboard --dry-run --function inner-layer
+  exits 0
+  says "docker pull quay.io/nuclio/dashboard:1.15.9-amd64"
+  says "docker save"
+  run grep -E '^(docker (build|pull|save)|nuctl build)' "$CALLS"
+  [[ -z "$output" ]]
+}
+
 @test "a function without weights is named and left out" {
   real_functions
   sed -i 's/^sha256: .*/sha256: null/' "$CHECKOUT/functions/gold-osp/model.yaml"

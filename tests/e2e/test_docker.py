@@ -372,7 +372,9 @@ def test_a_cut_bundle_is_refused(ops: Ops, bundle: Path, tmp_path: Path) -> None
     assert "sha256sum" in result.stdout
 
 
-def test_kubernetes_gets_what_nuclio_reads(ops: Ops, tmp_path: Path) -> None:
+def test_kubernetes_gets_what_nuclio_reads(
+    ops: Ops, tmp_path: Path, edited: Callable[[str, str, str], None]
+) -> None:
     more = {
         "NUCLIO_STANDIN_KUBE": str(tmp_path),
         "NUCTL_NAMESPACE": "cvat",
@@ -401,6 +403,23 @@ def test_kubernetes_gets_what_nuclio_reads(ops: Ops, tmp_path: Path) -> None:
         source = next(name for name in FUNCTIONS if f"pcb-{name}" == record["metadata"]["name"])
         original = yaml.safe_load((ops.site / "functions" / source / "function.yaml").read_text("utf-8"))
         assert record["metadata"]["annotations"]["spec"] == original["metadata"]["annotations"]["spec"]
+
+    # A new model version on the cluster, back to the old one, and forth again.
+    record = tmp_path / "cvat" / "functions" / "pcb-gold-osp.json"
+
+    def image() -> str:
+        return str(json.loads(record.read_text("utf-8"))["spec"]["image"])
+
+    first = image()
+    edited("functions/gold-osp/model.yaml", "tile: 640", "tile: 512")
+    assert ops.deploy(*options, "--function", "gold-osp", **more).returncode == 0
+    second = image()
+    assert second != first
+    for expected in (first, second):
+        result = ops.deploy("rollback", "--platform", "kube", "--function", "gold-osp", **more)
+        assert result.returncode == 0, result.stdout
+        assert image() == expected
+
     down = ops.deploy("down", "--platform", "kube", **more)
     assert down.returncode == 0, down.stdout
     assert not list((tmp_path / "cvat" / "functions").glob("*.json"))
