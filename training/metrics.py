@@ -8,8 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from pycocotools.coco import COCO
-from pycocotools.cocoeval import COCOeval
 
 from training.predict import Detections
 from training.scene import Boxes, Scene
@@ -51,17 +49,22 @@ def iou_table(a: Boxes, b: Boxes) -> NDArray[np.float32]:
     return np.asarray(overlap / np.maximum(area_a[:, None] + area_b[None] - overlap, 1e-9), np.float32)
 
 
-def right_calls(boxes: Boxes, truth: Boxes) -> NDArray[np.bool_]:
-    """bool (N,): boxes, best first, that find a defect no better one has found."""
-    right = np.zeros(len(boxes), bool)
+def matches(boxes: Boxes, truth: Boxes) -> NDArray[np.int64]:
+    """int64 (N,): the row of `truth` that each box, best first, finds; -1 where no defect is left for it."""
+    found = np.full(len(boxes), -1, np.int64)
     table = iou_table(boxes, truth)
     free = np.ones(len(truth), bool)
     for row in range(len(boxes)):
         overlap = np.where(free, table[row], 0)
         if len(truth) and overlap.max() >= MATCH_IOU:
-            free[overlap.argmax()] = False
-            right[row] = True
-    return right
+            found[row] = overlap.argmax()
+            free[found[row]] = False
+    return found
+
+
+def right_calls(boxes: Boxes, truth: Boxes) -> NDArray[np.bool_]:
+    """bool (N,): boxes, best first, that find a defect no better one has found."""
+    return matches(boxes, truth) >= 0
 
 
 def curve(scenes: list[Scene], results: list[Detections], label: int) -> Curve:
@@ -84,6 +87,9 @@ def curve(scenes: list[Scene], results: list[Detections], label: int) -> Curve:
 
 def average_precision(scenes: list[Scene], results: list[Detections], labels: int) -> NDArray[np.float64]:
     """COCO's AP, float64 (labels, 10) at IoU 0.5, 0.55 ... 0.95; NaN for labels without a defect."""
+    from pycocotools.coco import COCO  # the extra `train`; everything else here does without
+    from pycocotools.cocoeval import COCOeval
+
     images: list[dict[str, object]] = []
     annotations: list[dict[str, object]] = []
     calls: list[dict[str, object]] = []
