@@ -72,7 +72,7 @@ def save(model: onnx.ModelProto, path: Path) -> str:
 
 
 def announce(path: Path, digest: str, version: str) -> bool:
-    """Write digest and version into the model.yaml beside the weights; False where there is none.
+    """Write digest and version into the model.yaml beside the weights; False where there is none that names them.
 
     Line by line, not through a YAML library: the file's comments and order belong to people.
     """
@@ -80,6 +80,8 @@ def announce(path: Path, digest: str, version: str) -> bool:
     if not config.is_file():
         return False
     text = config.read_text()
+    if not re.search(rf"(?m)^weights:[ \t]*{re.escape(path.name)}[ \t]*(#.*)?$", text):
+        return False  # other weights are chosen: these lie beside them
     for key, value in (("sha256", f'"{digest}"'), ("version", version)):
         text, count = re.subn(rf"(?m)^{key}:[^#\n]*?([ \t]*#.*)?$", rf"{key}: {value}\1", text)
         if count != 1:

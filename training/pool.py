@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ from training.render.etch import Etch
 from training.render.inner_layer import LABELS, MARGIN_UM
 from training.render.look import Look
 from training.render.paintwork import VISIBLE
+from training.render.real_artwork import BoardLayer, load_artwork
 from training.render.scene import etched
 from training.render.shade import capture, paint
 from training.scene import Scene
@@ -40,6 +42,8 @@ from training.scene import Scene
 SIDE = 640
 SCRIBBLED = 0.6  # share of template and procedural tiles whose defects are drawn by hand, not etched
 KINDS = {"procedural": 0.45, "template": 0.30, "shaded": 0.25}
+# For inner-layer-clean, whose weights may not come from research-only data: `artwork` is of open-hardware boards.
+CLEAN_KINDS = {"procedural": 0.55, "artwork": 0.45}
 LOOKS = {"binary": 0.4, "grey": 0.28, "colour": 0.32}
 CLEAN = 0.12  # share of tiles without planted defects
 PER_TILE = 11.0  # mean number of planted defects
@@ -99,13 +103,21 @@ def lay_on_surface(
         planted.labels.append(LABELS.index(label))
 
 
-def render_tile(data: Path, names: list[str], seed: int, number: int, held_out: bool = False) -> Scene:
-    """Tile `number` of a pool; `names` are the DeepPCB images that may be used.
+def render_tile(
+    data: Path,
+    names: list[str],
+    seed: int,
+    number: int,
+    held_out: bool = False,
+    layers: Sequence[BoardLayer] = (),
+) -> Scene:
+    """Tile `number` of a pool; `names` are the DeepPCB images that may be used, none with `layers` of real artwork.
 
     `held_out` takes optics, colours and grain from ranges that training never draws.
     """
     rng = np.random.default_rng((seed, number))
-    kind = str(rng.choice(list(KINDS), p=list(KINDS.values())))
+    kinds = CLEAN_KINDS if layers else KINDS
+    kind = str(rng.choice(list(kinds), p=list(kinds.values())))
     look_kind = str(rng.choice(list(LOOKS), p=list(LOOKS.values())))
     if kind == "shaded" and look_kind == "binary":
         look_kind = "grey"  # the raw image itself is the binary look
@@ -114,7 +126,7 @@ def render_tile(data: Path, names: list[str], seed: int, number: int, held_out: 
     in_copper = [label for label in wanted if label not in ON_SURFACE]
     planted = Planted()
     pitch = deeppcb.UM_PER_PX
-    name = str(rng.choice(names))
+    name = "" if layers else str(rng.choice(names))
     if kind == "shaded":
         grey = deeppcb.read_grey(data / "images" / f"{name}.jpg")
         coverage = np.asarray(
@@ -130,7 +142,10 @@ def render_tile(data: Path, names: list[str], seed: int, number: int, held_out: 
             )
         else:
             pitch = float(rng.uniform(*PITCHES))
-            mask = draw_artwork((SIDE, SIDE), pitch, rng).copper
+            if kind == "artwork":
+                mask = layers[int(rng.integers(len(layers)))].crop((SIDE, SIDE), pitch, rng).copper
+            else:
+                mask = draw_artwork((SIDE, SIDE), pitch, rng).copper
         margin = max(round(MARGIN_UM / pitch), 2)
         scribble.add_decoys(mask, rng)
         if rng.random() < SCRIBBLED:
@@ -207,19 +222,21 @@ def render_range(function: str, data: Path, out: Path, seed: int, split: str, nu
     """Render the tiles that are not there yet."""
     cv2.setNumThreads(1)
     root = data / "deeppcb"
-    names = deeppcb.names(root, split)
+    clean = function == "inner-layer-clean"
+    names = deeppcb.names(root, split) if function == "inner-layer" else []
+    layers = load_artwork(data / "artwork", held_out=split == "test") if clean else []
     for number in numbers:
         path = out / f"{number:06d}.npz"
         if path.exists():
             continue
-        if function == "inner-layer":
-            write(path, render_tile(root, names, seed + SEEDS[split], number, held_out=split == "test"))
+        if clean or function == "inner-layer":
+            write(path, render_tile(root, names, seed + SEEDS[split], number, split == "test", layers))
         else:
             write(path, rendered.render_tile(function, data, split, seed, number))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("function", choices=sorted(PROCESSES))
+    parser.add_argument("function", choices=sorted([*PROCESSES, "inner-layer-clean"]))
     parser.add_argument(
         "--data", type=Path, default=Path("../shared/data"), help="folder that holds deeppcb/, artwork/"
     )

@@ -67,6 +67,7 @@ RECIPES = {
         "project, some of them on the artwork of those groups.",
         inner_layer,
     ),
+    "inner-layer-clean": Recipe(list(PROCESSES["inner-layer"].labels), 20.8, f"{RENDERED}.", renders_only),
     "acid-outer-layer": Recipe(list(PROCESSES["acid-outer-layer"].labels), 10.0, REAL_TILES, outer_layer),
     "alkaline-outer-layer": Recipe(list(PROCESSES["alkaline-outer-layer"].labels), 10.0, REAL_TILES, outer_layer),
     "resin-plug": Recipe(list(PROCESSES["resin-plug"].labels), 10.0, f"{RENDERED}.", renders_only),

@@ -84,13 +84,15 @@ def test_a_foreign_model_is_refused(tmp_path: Path) -> None:
 
 def test_model_yaml_learns_digest_and_version_and_keeps_its_comments(tmp_path: Path) -> None:
     config = tmp_path / "model.yaml"
-    config.write_text("# top\nmodel: x\nversion: 0.0.1\nsha256: null # none yet\nhead: pcb\n")
+    config.write_text("# top\nmodel: x\nversion: 0.0.1\nweights: model.onnx\nsha256: null # none yet\nhead: pcb\n")
     assert model_file.announce(tmp_path / "model.onnx", "ab" * 32, "0.2.0")
-    expected = f'# top\nmodel: x\nversion: 0.2.0\nsha256: "{"ab" * 32}" # none yet\nhead: pcb\n'
+    expected = f'# top\nmodel: x\nversion: 0.2.0\nweights: model.onnx\nsha256: "{"ab" * 32}" # none yet\nhead: pcb\n'
     assert config.read_text() == expected
     assert model_file.announce(tmp_path / "model.onnx", "cd" * 32, "0.3.0")
     assert "cd" * 32 in config.read_text()
-    config.write_text("model: x\n")
+    assert not model_file.announce(tmp_path / "model-clean.onnx", "ef" * 32, "0.4.0")  # chosen are others
+    assert "ef" * 32 not in config.read_text()
+    config.write_text("model: x\nweights: model.onnx\n")
     with pytest.raises(model_file.ModelFileError, match="sha256"):
         model_file.announce(tmp_path / "model.onnx", "ab" * 32, "0.2.0")
     assert not model_file.announce(tmp_path / "elsewhere" / "model.onnx", "ab" * 32, "0.2.0")

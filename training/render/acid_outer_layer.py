@@ -54,7 +54,7 @@ def render(scene: Scene) -> tuple[Image, Truth]:
     )
     defect_rng, clean_rng = hole_rng.spawn(2)
     vias, taken = holes.drift(pads, clean_rng), set[int]()
-    holes.break_out(vias, pads, (size[0], size[1]), count["hole_breakout"], margin, truth, taken, defect_rng)
+    holes.break_out(coverage, vias, pads, count["hole_breakout"], margin, truth, taken, defect_rng)
     shifted = set(taken)
     holes.break_tent(coverage, vias, count["broken_tent"], margin, truth, taken, defect_rng)
     image = paint(coverage, look, paint_rng)

@@ -16,6 +16,9 @@ from training.render.look import Look
 from training.render.noise import Field, Image, Mask, blur, smooth
 from training.render.scene import Truth
 
+DIRECTIONS = 32  # round a pad in which its surroundings are looked at
+RING_SHOWS = 0.4  # share of them with laminate from which a pad is told from a plane
+
 Vias = NDArray[np.float32]  # (N, 4): x, y, pad radius, hole radius in pixels
 
 
@@ -52,21 +55,24 @@ def mask_of(vias: Vias, size: tuple[int, int], grow: float = 0.0) -> Mask:
 
 
 def break_out(
+    coverage: Field,
     vias: Vias,
     pads: Vias,
-    size: tuple[int, int],
     count: int,
     margin: int,
     truth: Truth,
     taken: set[int],
     rng: np.random.Generator,
 ) -> None:
-    """Move `count` holes out of their pads, in place; the box is the pad with its hole."""
-    for index in _pick(pads, truth, taken, size, rng):
+    """Move `count` holes out of their pads, in place, towards laminate; the box is the pad with its hole."""
+    for index in _pick(pads, truth, taken, (coverage.shape[0], coverage.shape[1]), rng):
         if count == 0:
             return
         x, y, pad, hole = (float(value) for value in pads[index])
-        angle = rng.uniform(0, 2 * np.pi)
+        free = _free_directions(coverage, x, y, pad)
+        if len(free) < RING_SHOWS * DIRECTIONS:
+            continue
+        angle = float(rng.choice(free))
         # From touching the edge of the pad to half the hole outside it.
         reach = (pad - hole) * 0.97 + hole * float(rng.uniform(0.05, 0.7))
         vias[index, 0], vias[index, 1] = x + reach * np.cos(angle), y + reach * np.sin(angle)
@@ -90,6 +96,8 @@ def break_tent(
         if count == 0:
             return
         x, y, pad, hole = (float(value) for value in vias[index])
+        if len(_free_directions(coverage, x, y, pad)) < RING_SHOWS * DIRECTIONS:
+            continue
         ring = pad - hole
         span = float(rng.uniform(0.35, 1.0)) * np.pi  # half the angle of the crescent
         facing = rng.uniform(0, 2 * np.pi)
@@ -108,6 +116,15 @@ def break_tent(
         taken.add(index)
         reach = max(pad, float(radius.max())) + margin
         truth.add("broken_tent", (x - reach, y - reach, x + reach, y + reach))
+
+
+def _free_directions(coverage: Field, x: float, y: float, pad: float) -> NDArray[np.float64]:
+    """Angles in which laminate begins where the pad ends. A pad inside a plane has none: nobody could tell its edge."""
+    angles = np.linspace(-np.pi, np.pi, DIRECTIONS, endpoint=False)
+    height, width = coverage.shape
+    columns = np.clip(np.round(x + (pad + 3) * np.cos(angles)), 0, width - 1).astype(int)
+    rows = np.clip(np.round(y + (pad + 3) * np.sin(angles)), 0, height - 1).astype(int)
+    return angles[coverage[rows, columns] < 0.5]
 
 
 def bore(image: Image, vias: Vias, broken: Sequence[int], look: Look, rng: np.random.Generator) -> None:
