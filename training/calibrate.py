@@ -57,6 +57,11 @@ def fit_slope(curve: metrics.Curve, point: float) -> float:
     return float(slopes[likelihood.argmax()])
 
 
+def wrong_calls(curve: metrics.Curve, threshold: float) -> int:
+    """Calls at or over the threshold that find nothing."""
+    return int((~curve.right[curve.scores >= threshold]).sum())
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("function", help="folder under functions/, for example inner-layer")
     parser.add_argument("--model", type=Path, help="changed in place; default: functions/FUNCTION/model.onnx")
@@ -73,7 +78,9 @@ def run(args: argparse.Namespace) -> int:
     model = onnx.load(path)
     slugs = model_file.slugs(model)
     slope, offset = model_file.read_calibration(model)
-    scenes = evaluate.load_set(args.set, args.function, args.data, slugs)
+    scenes: list[Scene] = []
+    if not args.pool or (args.function == evaluate.REAL and (args.data / "deeppcb").is_dir()):
+        scenes = evaluate.load_set(args.set, args.function, args.data, slugs)
     session = predict.open_session(path)
     results = [predict.detect(session, scene.image) for scene in scenes]
     rendered: list[Scene] = []
@@ -82,10 +89,11 @@ def run(args: argparse.Namespace) -> int:
 
         rendered = read_all(args.pool)
     drawn = [predict.detect(session, scene.image) for scene in rendered]
+    price = np.zeros(2)  # false calls per megapixel before and after
     for index, slug in enumerate(slugs):
-        curve = metrics.curve(scenes, results, index)
+        seen, curve = scenes, metrics.curve(scenes, results, index)
         if curve.defects < FEWEST and rendered:  # no real picture of this label: a rendered one is better than none
-            curve = metrics.curve(rendered, drawn, index)
+            seen, curve = rendered, metrics.curve(rendered, drawn, index)
         if curve.defects < FEWEST or not len(curve.scores):
             print(f"{slug:18} {curve.defects} defects: left as it is")
             continue
@@ -96,8 +104,16 @@ def run(args: argparse.Namespace) -> int:
             f"{slug:18} {point:.3f} becomes 0.5, slope {steep:.2f}: precision {before[0]:.3f} -> {after[0]:.3f}, "
             f"recall {before[1]:.3f} -> {after[1]:.3f}, F1 {before[2]:.3f} -> {after[2]:.3f}"
         )
+        if args.target_recall is not None:
+            megapixels = sum(scene.image.shape[0] * scene.image.shape[1] for scene in seen) / 1e6
+            cost = np.array([wrong_calls(curve, 0.5), wrong_calls(curve, point)]) / megapixels
+            price += cost
+            short = "" if after[1] >= args.target_recall else f"; {args.target_recall} is out of reach"
+            print(f"{'':18} costs: false calls per megapixel {cost[0]:.2f} -> {cost[1]:.2f}{short}")
         offset[index] = steep * (offset[index] - logit(np.array([point]))[0])
         slope[index] *= steep
+    if args.target_recall is not None:
+        print(f"all labels: false calls per megapixel {price[0]:.2f} -> {price[1]:.2f}")
     model_file.write_calibration(model, slope, offset)
     digest = model_file.save(model, path)
     told = model_file.announce(path, digest, model_file.metadata(model)["version"])

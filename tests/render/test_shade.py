@@ -77,11 +77,14 @@ def test_surface_defects_change_the_picture_inside_their_box_only(draw, kind: st
 
 
 def test_long_scratch_crosses_the_picture() -> None:
-    rng = np.random.default_rng(3)
-    image = paint(np.ones((400, 400), np.uint8), Look("grey"), rng)
-    box = surface.scratch(image, rng, 20.8, 0, length_um=20_000, start=(200.0, 200.0), angle=0.0)
-    assert box is not None
-    assert box[2] - box[0] > 350
+    widths = []
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        image = paint(np.ones((400, 400), np.uint8), Look("grey"), rng)
+        box = surface.scratch(image, rng, 20.8, 0, length_um=20_000, start=(200.0, 200.0), angle=0.0)
+        widths += [] if box is None else [box[2] - box[0]]
+    assert len(widths) >= 8  # a faint one may be given up
+    assert np.median(widths) > 350
 
 
 def test_harmless_dirt_stays_faint() -> None:
