@@ -1,4 +1,4 @@
-"""python -m training pool | train | export | calibrate | evaluate."""
+"""python -m training COMMAND: how the weights are made and measured."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ COMMANDS = {
     "train": "train a function's net from scratch or from a checkpoint",
     "calibrate": "find, on images kept aside, the score that gives each label its best F1",
     "export": "write a checkpoint as model.onnx, calibrated, with its metadata",
+    "choose": "find seeds of sample boards for the demo",
     "evaluate": "measure a model.onnx on boards it has never seen",
+    "baseline": "measure thresholds and morphology on the same boards: a test they pass is too easy",
+    "look": "draw what a function finds on a folder of pictures",
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -74,7 +75,7 @@ def write_samples(folder: Path, functions: tuple[str, ...] = tuple(PROCESSES)) -
             board = draw(recipe)
             path = folder / function / recipe.file
             path.parent.mkdir(parents=True, exist_ok=True)
-            _save(path, board.image)
+            store(board.image, path, recipe.file)
             written.append(path)
             truth.append({"file": recipe.file, "um_per_px": recipe.um_per_px, "defects": _defects(board)})
         if truth:
@@ -90,12 +91,12 @@ def _defects(board: Board) -> list[dict[str, object]]:
     ]
 
 
-def _save(path: Path, image: Image) -> None:
+def store(image: Image, target: Path | BytesIO, name: str) -> None:
     """PNG: as few bits as the picture needs. JPEG: the picture was compressed by its look already, so gently."""
     picture = PillowImage.fromarray(image)
     if bool((image[:, :, 0] == image[:, :, 2]).all()):
         picture = picture.convert("L")
-    if path.suffix == ".png":
-        picture.save(path, optimize=True)
+    if name.endswith(".png"):
+        picture.save(target, "PNG", optimize=True)
     else:
-        picture.save(path, quality=88)
+        picture.save(target, "JPEG", quality=88)
