@@ -1,0 +1,195 @@
+"""Annotated images from CVAT's exports: found, decoded, their labels known, their boxes inside the image.
+
+    names, report = Names.load(Path("labelmaps/acid-outer-layer.yaml")), Report()
+    scenes = [decode_entry(entry, report) for entry in index([Path("export.zip")], names)]
+
+Images that the export does not carry (CVAT leaves them out unless "Save images" is on) come from `images`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import posixpath
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from pcb_aoi.errors import PcbAoiError
+from pcb_aoi.image import decode
+from training import formats, yolo_format
+from training.archive import Archive
+from training.formats import Export, FormatError, Picture
+from training.labels import Names
+from training.scene import IGNORED, Scene
+
+MAX_MEGAPIXELS = 300.0  # as the functions' own limit
+SMALLEST_PX = 1.0  # width or height under which a box is no box
+
+
+class AnnotationError(ValueError):
+    """An image is missing, unreadable, of another size than annotated, or its name fits several files."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One annotated image, not yet decoded."""
+
+    archive: Archive
+    member: str
+    picture: Picture
+    labels: tuple[int, ...]  # of the picture's boxes: index into the function's slugs, or scene.IGNORED
+    digest: str = ""  # SHA-256 of the image file
+
+    @property
+    def folder(self) -> str:
+        """Sub-folder of the image's name, "" without."""
+        return posixpath.dirname(self.picture.name)
+
+
+@dataclass
+class Report:
+    """What was read, and what was not taken over."""
+
+    formats: list[str] = field(default_factory=list)
+    images: int = 0
+    clean: int = 0  # images without a box
+    boxes: Counter[int] = field(default_factory=Counter)  # by index of the slug
+    ignored: int = 0  # boxes of labels that are to teach nothing
+    dropped: int = 0  # boxes outside the image, or without an area
+    left_out: Counter[str] = field(default_factory=Counter)  # shapes without an area, by kind
+    repeated: int = 0  # images given again: the last annotation counts
+
+    def lines(self, slugs: tuple[str, ...]) -> list[str]:
+        """The report for people."""
+        labels = ", ".join(f"{slugs[i]} {count}" for i, count in sorted(self.boxes.items()))
+        return [
+            f"{self.images} images ({self.clean} without defects) from {', '.join(dict.fromkeys(self.formats))}",
+            f"defects: {labels or 'none'}; ignored {self.ignored}, dropped as outside or empty {self.dropped}"
+            + "".join(f", left out {count} {kind}" for kind, count in sorted(self.left_out.items()))
+            + (f"; {self.repeated} images were given twice" if self.repeated else ""),
+        ]
+
+
+def read_export(archive: Archive) -> Export:
+    """Recognise and read an export; raises FormatError."""
+    found: list[Export] = []
+    documents = {n: formats.load_json(archive, n) for n in archive.members if n.lower().endswith(".json")}
+    coco = {name: data for name, data in documents.items() if formats.is_coco(data)}
+    if coco:
+        found.append(formats.read_coco(archive, coco))
+    sheets = [name for name in archive.members if name.lower().endswith(".xml") and formats.is_cvat(archive, name)]
+    if sheets:
+        found.append(formats.read_cvat(archive, sheets))
+    for name in archive.members:
+        if PurePosixPath(name).suffix.lower() in (".yaml", ".yml"):
+            data = yolo_format.load_yaml(archive, name)
+            if data is not None:
+                found.append(yolo_format.read_yolo(archive, name, data))
+    if not found:
+        raise FormatError(
+            f"{archive.path}: no COCO 1.0 (annotations/*.json), CVAT for images 1.1 (annotations.xml) or Ultralytics "
+            "YOLO Detection 1.0 (data.yaml) in it; export the task again in one of these formats"
+        )
+    if len(found) > 1:
+        raise FormatError(f"{archive.path}: holds {' and '.join(one.format for one in found)}; give one of them")
+    return found[0]
+
+
+class Finder:
+    """Image files of several archives by the end of their path."""
+
+    def __init__(self, archives: list[Archive]) -> None:
+        self.places: dict[str, list[tuple[Archive, str]]] = defaultdict(list)
+        self.stems: dict[str, list[tuple[Archive, str]]] = defaultdict(list)
+        for archive in archives:
+            for member in archive.members:
+                path = PurePosixPath(member.replace("\\", "/"))
+                if path.suffix.lower() in yolo_format.SUFFIXES:
+                    self.places[path.name].append((archive, member))
+                    self.stems[path.stem].append((archive, member))
+
+    def find(self, picture: Picture) -> tuple[Archive, str] | None:
+        """The file of a picture, None where there is none; raises AnnotationError where several would do."""
+        parts = PurePosixPath(picture.name).parts
+        # The whole name first; then without its leading folders, which `images` may not have.
+        for tail in (posixpath.join(*parts[i:]) for i in range(len(parts))):
+            for subset in ([f"{picture.subset}/"] if picture.subset else []) + [""]:
+                found = self._ending(f"/{subset}{tail}")
+                if len(found) == 1:
+                    return found[0]
+                if len(found) > 1:
+                    names = " and ".join(f"{archive.path}: {member}" for archive, member in found[:2])
+                    raise AnnotationError(f"{picture.name}: several images end like this: {names}")
+        return None
+
+    def _ending(self, end: str) -> list[tuple[Archive, str]]:
+        name = posixpath.basename(end)
+        exact = [place for place in self.places[name] if f"/{place[1]}".replace("\\", "/").endswith(end)]
+        if exact:
+            return exact
+        bare = [place for place in self.stems[name] if posixpath.splitext(f"/{place[1]}")[0].endswith(end)]
+        return bare
+
+
+def index(exports: list[Path], names: Names, images: Path | None = None, report: Report | None = None) -> list[Entry]:
+    """All annotated images of the exports, found but not decoded, in the order of the exports.
+
+    An image that two exports hold (the same file, byte for byte) comes once, as the last one annotates it.
+
+    Raises:
+        ArchiveError, FormatError, UnknownLabelError, AnnotationError
+    """
+    report = report or Report()
+    extra = [Archive.open(images)] if images else []
+    found: dict[str, Entry] = {}
+    missing: list[str] = []
+    for path in exports:
+        archive = Archive.open(path)
+        export = read_export(archive)
+        report.formats.append(export.format)
+        report.left_out += export.left_out
+        own, other = Finder([archive]), Finder(extra)
+        taken: dict[tuple[Archive, str], str] = {}
+        for picture in export.pictures:
+            labels = names.indices(picture.labels)
+            place = own.find(picture) or other.find(picture)
+            if place is None:
+                missing.append(picture.name)
+                continue
+            if taken.setdefault(place, picture.name) != picture.name:
+                raise AnnotationError(f"{place[1]}: would be both {taken[place]} and {picture.name}")
+            digest = hashlib.sha256(place[0].read(place[1])).hexdigest()
+            report.repeated += digest in found
+            found[digest] = Entry(*place, picture, tuple(labels), digest)
+    if missing:
+        raise AnnotationError(
+            f"{len(missing)} images are not in the export: {', '.join(missing[:3])}{', ...' if missing[3:] else ''}; "
+            'export with "Save images", or give the folder that holds them: --images DIR'
+        )
+    return list(found.values())
+
+
+def decode_entry(entry: Entry, report: Report) -> Scene:
+    """Decode an image as the functions do, upright, and clip its boxes; raises AnnotationError."""
+    where = f"{entry.archive.path}: {entry.archive.prefix}{entry.member}"
+    picture = entry.picture
+    try:
+        image = decode(entry.archive.read(entry.member), MAX_MEGAPIXELS).pixels
+    except PcbAoiError as error:
+        raise AnnotationError(f"{where}: {error}") from None
+    height, width = image.shape[:2]
+    if picture.size not in (None, (width, height)):
+        raise AnnotationError(f"{where}: annotated at {picture.size} px, but the image has {(width, height)}")
+    limits = np.array([width, height, width, height], np.float64)
+    boxes = np.array(picture.boxes, np.float64).reshape(-1, 4)
+    boxes = (boxes * limits if picture.relative else boxes).clip(0, limits)
+    kept = (boxes[:, 2:] - boxes[:, :2]).min(axis=1, initial=np.inf) >= SMALLEST_PX
+    labels = np.array(entry.labels, np.int64)[kept]
+    report.images += 1
+    report.clean += not len(labels)
+    report.dropped += int((~kept).sum())
+    report.ignored += int((labels == IGNORED).sum())
+    report.boxes.update(labels[labels >= 0].tolist())
+    return Scene(image, boxes[kept].astype(np.float32), labels, picture.name)
