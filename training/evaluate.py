@@ -3,6 +3,7 @@
     python -m training evaluate inner-layer                      # real: DeepPCB groups held out whole
     python -m training evaluate inner-layer --set samples        # rendered: the boards under samples/
     python -m training evaluate inner-layer --pool runs/test     # rendered: a pool of `--split test`
+    python -m training evaluate inner-layer --real dspcbsd=DIR   # real: a published set (real_sets.py)
     python -m training evaluate inner-layer --plots out/plots    # and curves and a confusion matrix as PNG
 
 Prints mAP@0.5 and 0.5:0.95 and, per label, AP@0.5, precision, recall and F1 at the threshold, how far that F1 is below
@@ -23,7 +24,8 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from training import confusion, deeppcb, metrics, model_file, predict
+from training import confusion, deeppcb, metrics, model_file, predict, real_sets
+from training.ignored import without_ignored
 from training.scene import Image, Scene
 
 SETS = ("test", "calibration", "train", "samples")
@@ -58,7 +60,10 @@ def load_set(name: str, function: str, data: Path, slugs: list[str]) -> list[Sce
 
 
 def load_scenes(args: argparse.Namespace, slugs: list[str]) -> list[Scene]:
-    """What `--pool`, or else `--set`, names."""
+    """What `--real` or `--pool`, or else `--set`, names."""
+    if args.real:
+        name, folder = args.real
+        return real_sets.load(name, folder, args.set, slugs)
     if not args.pool:
         return load_set(args.set, args.function, args.data, slugs)
     from training.pool import read_all  # the renderer is needed here only
@@ -172,12 +177,14 @@ def plot(
 
 def report(args: argparse.Namespace, scenes: list[Scene], detect: Detect, slugs: list[str], title: str) -> None:
     """Measure a detector on the scenes and print, and plot, what `args` ask for."""
-    results = [detect(scene.image) for scene in scenes]
+    pairs = [without_ignored(scene, detect(scene.image)) for scene in scenes]
+    scenes, results = [scene for scene, _ in pairs], [result for _, result in pairs]
     clean = clean_calls(scenes, results, detect, len(slugs), args.threshold)
-    print(f"{title} on {args.pool or args.set} of {args.function}")
+    where = args.pool or (f"{args.real[0]} {args.set}" if args.real else args.set)
+    print(f"{title} on {where} of {args.function}")
     print(table(scenes, results, slugs, args.threshold, clean))
     if args.plots:
-        name = f"{args.function}, {args.pool.name if args.pool else args.set}"
+        name = f"{args.function}, {args.pool.name if args.pool else args.real[0] if args.real else args.set}"
         plot(scenes, results, slugs, args.threshold, name, args.plots)
 
 
@@ -186,6 +193,12 @@ def add_data_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder that holds deeppcb/")
     parser.add_argument("--set", choices=SETS, default="test", help="which images (default: test)")
     parser.add_argument("--pool", type=Path, help="rendered boards (`python -m training pool --split test`) instead")
+    parser.add_argument(
+        "--real",
+        type=real_sets.parse,
+        metavar="NAME=FOLDER",
+        help=f"a published set of real boards instead ({', '.join(real_sets.SETS)}): the part of it that --set names",
+    )
     parser.add_argument("--threshold", type=float, default=0.5)
     parser.add_argument("--plots", type=Path, metavar="DIR", help="write curves and confusion matrix as PNG there")
 

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import fusion
 
-from training import model_file, recipes
+from training import model_file, real_sets, recipes
 from training.net import ConvBlock, Detector
 
 OPSET = 17
@@ -65,6 +65,13 @@ def load_detector(checkpoint: Path) -> tuple[Detector, list[str]]:
     return detector.eval(), list(saved["slugs"])
 
 
+def provenance(checkpoint: Path, recipe: recipes.Recipe) -> str:
+    """What the weights learnt from: the recipe's own words, unless it was real sets alone, and those sets."""
+    saved = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    own = [recipe.provenance] if saved.get("rendered", True) else []
+    return " ".join(own + [f"Trained on {real_sets.SETS[name].credit}." for name in saved.get("real", [])])
+
+
 def to_onnx(detector: Detector, labels: int) -> onnx.ModelProto:
     """The graph, with dynamic batch, height and width. `detector` is folded in place."""
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
@@ -106,7 +113,7 @@ def run(args: argparse.Namespace) -> int:
         "slugs": json.dumps(slugs),
         "tile": str(recipe.tile),
         "um_per_px": str(recipe.um_per_px),
-        "provenance": recipe.provenance,
+        "provenance": provenance(args.checkpoint, recipe),
     }
     onnx.helper.set_model_props(model, details)
     path = args.out or Path("functions") / args.function / "model.onnx"

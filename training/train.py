@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import copy
+import itertools
 import math
 import os
 import queue
@@ -25,7 +26,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from training import augment
+from training import augment, real_sets
 from training.loss import detection_loss
 from training.muon import build_optimizers
 from training.net import Detector
@@ -41,6 +42,7 @@ EMA_DECAY = 0.9985
 CLIP = 10.0
 LOG_EVERY = 50
 SAVE_SECONDS = 60.0
+STATISTICS = 12  # batches from which a model.onnx that is trained further gets its batch norms back
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,10 @@ class Plan:
     wide_share: float = 0.0  # share of batches of a quarter as many crops twice as wide: defects as long as a tile
     rate: float = 2.5e-3
     seed: int = 1
+    real: tuple[
+        str, ...
+    ] = ()  # published sets of real boards (real_sets.py) it learns from, for the weights' provenance
+    rendered: bool = True  # whether what the recipe's provenance says is true of it, too
     fragments: tuple[str, ...] = ("scratch", "foreign_object")
     # Labels that become each other when copper and laminate are exchanged.
     counterparts: tuple[tuple[str, str], ...] = (("open", "short"), ("nick", "spur"), ("pinhole", "residual_copper"))
@@ -152,18 +158,32 @@ def load_matching(model: nn.Module, weights: dict[str, Tensor]) -> None:
     model.load_state_dict(own | fitting)
 
 
+def starting_weights(path: Path, plan: Plan, sources: list[tuple[float, Source]]) -> dict[str, Tensor]:
+    """The weights of another run's checkpoint or of a shipped model.onnx."""
+    if path.suffix != ".onnx":
+        return dict(torch.load(path, map_location="cpu", weights_only=True)["average"])
+    from training import warm_start  # onnx is needed here only
+
+    detector, _ = warm_start.load(path)
+    feed = batches(plan, sources, 0)
+    warm_start.unfold(detector, (images for images, _, _ in itertools.islice(feed, STATISTICS)))
+    feed.close()
+    return detector.state_dict()
+
+
 def train(plan: Plan, sources: list[tuple[float, Source]], out: Path, start_from: Path | None = None) -> Path:
     """Train to the end of the plan; returns the checkpoint, which is rewritten every minute.
 
-    `out`/checkpoint.pt of an interrupted run is continued; `start_from` (another run's checkpoint) gives only weights.
+    `out`/checkpoint.pt of an interrupted run is continued; `start_from` (another run's checkpoint, or a shipped
+    model.onnx) gives only weights.
     """
     out.mkdir(parents=True, exist_ok=True)
     path = out / "checkpoint.pt"
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.manual_seed(plan.seed)
     model = Detector(len(plan.slugs)).to(device).to(memory_format=torch.channels_last)
-    if start_from is not None:
-        load_matching(model, torch.load(start_from, map_location=device, weights_only=True)["average"])
+    if start_from is not None and not path.exists():
+        load_matching(model, starting_weights(start_from, plan, sources))
     average = copy.deepcopy(model).eval()
     optimizers = build_optimizers(model, plan.rate)
     iteration, spent = 0, 0.0
@@ -184,6 +204,8 @@ def train(plan: Plan, sources: list[tuple[float, Source]], out: Path, start_from
             "iteration": iteration,
             "seconds": spent,
             "slugs": list(plan.slugs),
+            "real": list(plan.real),
+            "rendered": plan.rendered,
         }
         torch.save(content, path.with_suffix(".tmp"))
         path.with_suffix(".tmp").replace(path)
@@ -241,7 +263,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--minutes", type=float, default=0.0, help="end the schedule after this wall time; 0: no limit")
     parser.add_argument("--iterations", type=int, default=20000, help="end of the schedule in batches of 8")
     parser.add_argument("--pool", type=Path, help="folder of rendered boards (`python -m training pool`) to mix in")
-    parser.add_argument("--start-from", type=Path, help="checkpoint of another run to take the weights from")
+    parser.add_argument(
+        "--real",
+        type=real_sets.parse,
+        action="append",
+        default=[],
+        metavar="NAME=FOLDER",
+        help=f"a published set of real boards ({', '.join(real_sets.SETS)}), for half of the crops; without --pool: "
+        "for all of them; may be repeated",
+    )
+    parser.add_argument("--start-from", type=Path, help="checkpoint or model.onnx to take the weights from")
     parser.add_argument("--rate", type=float, default=Plan.rate, help="learning rate; lower to refine finished weights")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0: as many as torch likes")
@@ -254,6 +285,9 @@ def run(args: argparse.Namespace) -> int:
     if args.threads:
         torch.set_num_threads(args.threads)
     recipe = recipes.get(args.function)
+    rendered = bool(args.pool or not args.real)
+    sources = recipe.sources(args.data, args.pool, recipe.slugs) if rendered else []
+    sources = [*sources, *real_sets.mix(args.real, recipe.slugs, sum(share for share, _ in sources))]
     wide = recipes.WIDE_SHARE if args.pool else 0.0
     plan = Plan(
         tuple(recipe.slugs),
@@ -262,7 +296,9 @@ def run(args: argparse.Namespace) -> int:
         rate=args.rate,
         seed=args.seed,
         wide_share=wide,
+        real=tuple(name for name, _ in args.real),
+        rendered=rendered or args.start_from is not None,
     )
-    path = train(plan, recipe.sources(args.data, args.pool, recipe.slugs), args.out, args.start_from)
+    path = train(plan, sources, args.out, args.start_from)
     print(f"wrote {path}; next: python -m training export {args.function} --checkpoint {path}")
     return 0

@@ -51,7 +51,8 @@ def test_boxes_labels_and_clean_images_come_back(form: str, folder: bool, tmp_pa
     scenes, report = read(path)
     assert set(scenes) == {"a.png", "b.png", "clean.png"}
     assert spelled(scenes["a.png"]) == ["open", "scratch"]
-    assert np.allclose(scenes["a.png"].boxes, [[1, 2, 30, 40], [10.5, 4.25, 60, 9]], atol=1e-3)
+    expected = np.array([[1, 2, 30, 40], [10.5, 4.25, 60, 9]])
+    assert np.allclose(scenes["a.png"].boxes, expected, atol=1e-3)
     assert spelled(scenes["b.png"]) == ["nick"]
     assert scenes["clean.png"].boxes.shape == (0, 4)
     for number, name in enumerate(("a.png", "b.png", "clean.png")):
@@ -140,14 +141,16 @@ def test_every_shape_of_cvat_with_an_area_becomes_its_bounding_rectangle(tmp_pat
     members = {"annotations.xml": cvat_xml(body), "images/a.png": png(200, 100)}
     scenes, report = read(zipped(tmp_path / "x.zip", members))
     half = 30 * np.sqrt(0.5)
-    expected = [
-        [50, 30, 70, 70],
-        [60 - half, 50 - half, 60 + half, 50 + half],
-        [10, 20, 30.5, 40],
-        [0, 0, 90, 70],
-        [12, 7, 16, 9],
-        [90, 30, 110, 70],
-    ]
+    expected = np.array(
+        [
+            [50, 30, 70, 70],
+            [60 - half, 50 - half, 60 + half, 50 + half],
+            [10, 20, 30.5, 40],
+            [0, 0, 90, 70],
+            [12, 7, 16, 9],
+            [90, 30, 110, 70],
+        ]
+    )
     assert np.allclose(scenes["a.png"].boxes, expected, atol=1e-3)
     assert report.left_out == {"points": 1}
     assert "left out 1 points" in report.lines(NAMES.slugs)[1]

@@ -1,0 +1,83 @@
+"""Annotated images of any size as training scenes: small ones are laid side by side, none is ever enlarged.
+
+A crop is 320 px or 640 px wide. Images smaller than that, such as the close-ups an AOI station saves, would have to
+be blown up to fill it, and the net would learn defects at a scale that it never meets again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from training.scene import Scene
+
+SIDE = 640  # px: the widest crop
+
+
+class Stored(Sequence[Scene]):
+    """Scenes in .npz files, read when asked for; the last few hundred stay in memory (1 to 5 MiB each)."""
+
+    def __init__(self, folder: Path) -> None:
+        self.paths = sorted(folder.glob("*.npz"))
+        self._read = lru_cache(maxsize=256)(read_scene)
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, index: int) -> Scene:  # type: ignore[override]
+        return self._read(self.paths[index])
+
+
+def write_scene(path: Path, scene: Scene) -> None:
+    """Store image, boxes, labels and name."""
+    with path.open("wb") as file:
+        np.savez(file, image=scene.image, boxes=scene.boxes, labels=scene.labels, name=scene.name)
+
+
+def read_scene(path: Path) -> Scene:
+    """Read what `write_scene` has written."""
+    with np.load(path) as part:
+        return Scene(part["image"], part["boxes"], part["labels"], str(part["name"]))
+
+
+class Sheets:
+    """A source of scenes of at least SIDE x SIDE px."""
+
+    def __init__(self, scenes: Sequence[Scene]) -> None:
+        self.scenes = scenes
+        self.alike: dict[tuple[int, int], list[int]] = {}  # images of one size, by (height, width)
+        self.shapes: list[tuple[int, int]] = []
+        for index in range(len(scenes)):
+            height, width = scenes[index].image.shape[:2]
+            self.shapes.append((height, width))
+            self.alike.setdefault((height, width), []).append(index)
+
+    def draw(self, rng: np.random.Generator) -> Scene:
+        """A scene; a small one with others of its size around it."""
+        first = int(rng.integers(len(self.scenes)))
+        height, width = self.shapes[first]
+        rows, columns = -(-SIDE // height), -(-SIDE // width)
+        if rows * columns == 1:
+            return self.scenes[first]
+        others = rng.choice(self.alike[height, width], rows * columns - 1)
+        chosen = [self.scenes[index] for index in rng.permutation([first, *others.tolist()])]
+        return sheet(chosen, columns)
+
+
+def sheet(scenes: list[Scene], columns: int) -> Scene:
+    """Scenes of one size, row by row, as one; colour where any of them has it."""
+    colour = any(scene.image.ndim == 3 for scene in scenes)
+    height, width = scenes[0].image.shape[:2]
+    cells, boxes = [], []
+    for number, scene in enumerate(scenes):
+        image = scene.image
+        cells.append(np.repeat(image[:, :, None], 3, axis=2) if colour and image.ndim == 2 else image)
+        x, y = number % columns * width, number // columns * height
+        boxes.append(scene.boxes + np.array([x, y, x, y], np.float32))
+    rows = [np.concatenate(cells[at : at + columns], axis=1) for at in range(0, len(cells), columns)]
+    return Scene(
+        np.concatenate(rows), np.concatenate(boxes), np.concatenate([scene.labels for scene in scenes]), scenes[0].name
+    )
