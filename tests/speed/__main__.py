@@ -11,7 +11,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # what tests share, as for p
 
 import onnxruntime
 from calling import Function
-from speed import pipeline, suppression
+from speed import network, pipeline, suppression
 
 
 def main() -> None:
@@ -26,6 +26,11 @@ def main() -> None:
         m = pipeline.measure(function, side, rounds)
         print(f"| {side} x {side} | {m.tiles} | {m.bare * 1e3:.1f} | {m.handler * 1e3:.1f} | ", end="")
         print(f"{m.ratio:.3f} | {m.tiles / m.handler:.1f} |")
+    cost = network.measure(folder / "model.onnx")
+    print("\n| net | parameters | GFLOPs a tile | net ms | 3x3 stack ms | net / stack |")
+    print("| --- | --- | --- | --- | --- | --- |")
+    print(f"| {info['model']} | {cost.parameters:,} | {cost.flops / 1e9:.2f} | {cost.net * 1e3:.1f} ", end="")
+    print(f"| {cost.stack * 1e3:.1f} | {cost.ratio:.2f} |")
     print("\n| suppression | boxes | kept | ours ms | textbook ms | textbook / ours |")
     print("| --- | --- | --- | --- | --- | --- |")
     for layout, count in product(suppression.LAYOUTS, (suppression.MOST, suppression.COUNT)):

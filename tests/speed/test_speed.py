@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 from calling import Function
-from speed import pipeline, suppression
+from speed import network, pipeline, suppression
 
 from pcb_aoi.model_config import ModelConfig
 
 FOLDER = Path(__file__).parents[2] / "functions/inner-layer"
 LIMIT = 1.25
+WEIGHTS = sorted(FOLDER.parent.glob("*/model*.onnx"))
 
 
 @pytest.mark.skipif(ModelConfig.load(FOLDER / "model.yaml").sha256 is None, reason="inner-layer has no weights yet")
@@ -33,3 +34,15 @@ def test_suppression_keeps_up_with_the_textbook_and_says_the_same(layout: str, l
     """The loop is at its best where a few boxes remove all others, and at its worst where every box stays."""
     races = [suppression.race(layout, suppression.MOST) for _ in range(3)]
     assert min(race.ours / race.textbook for race in races) <= limit, races
+
+
+@pytest.mark.parametrize("path", WEIGHTS, ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_a_net_is_small_and_about_as_fast_as_plain_convolutions(path: Path) -> None:
+    costs = []
+    while len(costs) < 3:
+        costs.append(network.measure(path))
+        assert costs[-1].parameters <= 1_500_000
+        assert costs[-1].flops <= 4_000_000_000
+        if costs[-1].ratio <= 2.5:
+            return
+    pytest.fail(f"slower than 2.5 times plain convolutions of as many FLOPs: {costs}")
