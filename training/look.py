@@ -72,6 +72,8 @@ def run(args: argparse.Namespace) -> int:
     paths = sorted(path for path in args.images.iterdir() if path.suffix.lower() in SUFFIXES)
     if not paths:
         raise SystemExit(f"no pictures in {args.images}: looked for {', '.join(SUFFIXES)}")
+    if args.out.resolve() == args.images.resolve():
+        raise SystemExit("--out must be another folder than --images: the pictures would be overwritten")
     settings = Settings(um_per_px=args.um_per_px)
     detector = Detector.load(Path("functions") / args.function, settings)
     args.out.mkdir(parents=True, exist_ok=True)

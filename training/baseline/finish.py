@@ -20,6 +20,8 @@ def materials(colours: Float) -> tuple[Mask, Mask]:
     legend = np.asarray((light > 62) & (chroma < 14))
     legend = grow(legend, 1)
     rows = colours[~legend]
+    if len(rows) < 100:  # all white
+        return np.zeros_like(legend), legend
     _, axes = cv2.PCACompute(rows[::7], mean=np.empty(0), maxComponents=1)
     along = (colours @ axes[0]).astype(np.float32)
     low, high = np.percentile(along, (0.5, 99.5))
@@ -27,6 +29,8 @@ def materials(colours: Float) -> tuple[Mask, Mask]:
     level, _ = cv2.threshold(scaled[~legend][None], 0, 255, cv2.THRESH_OTSU)
     side = np.asarray(scaled > level)
     warm = colours[:, :, 1] + colours[:, :, 2]
+    if not (side & ~legend).any() or not (~side & ~legend).any():  # all of one colour
+        return np.zeros_like(legend), legend
     if warm[side & ~legend].mean() < warm[~side & ~legend].mean():
         side = ~side
     return opened(side & ~legend, 1), legend
