@@ -1,0 +1,103 @@
+"""Thresholds are moved on rendered boards alone where there are no real ones, and more recall says what it costs."""
+
+# ruff: noqa: E402  (what may be absent is asked for before it is imported)
+# mypy: disallow-untyped-calls=False
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+onnx = pytest.importorskip("onnx", reason="needs onnx")
+pytest.importorskip("onnxruntime", reason="needs onnxruntime")
+
+from training import calibrate, model_file, pool, predict
+from training.scene import Image, Scene
+
+SLUGS = '["open", "short"]'
+DEFECTS = 20
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    """The least that calibration reads and writes: slope, offset, slugs and version."""
+    helper = onnx.helper
+    neutral = [onnx.numpy_helper.from_array(np.full(2, value, np.float32), name) for name, value in _NEUTRAL.items()]
+    scores = helper.make_tensor_value_info("scores", onnx.TensorProto.FLOAT, [2])
+    graph = helper.make_graph([helper.make_node("Add", list(_NEUTRAL), ["scores"])], "g", [], [scores], neutral)
+    content = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    helper.set_model_props(content, {"slugs": SLUGS, "version": "1"})
+    model_file.save(content, tmp_path / "model.onnx")
+    return tmp_path / "model.onnx"
+
+
+_NEUTRAL = {model_file.SLOPE: 1.0, model_file.OFFSET: 0.0}
+
+
+def truth() -> np.ndarray:
+    return np.array([[30 * i, 0, 30 * i + 20, 20] for i in range(DEFECTS)], np.float32)
+
+
+def detect(_: object, image: Image) -> predict.Detections:
+    """Opens: half at 0.9 down to 0.81, half at 0.3 down; and five false calls at 0.35."""
+    false = truth()[:5] + np.array([0, 200, 0, 200], np.float32)
+    scores = np.concatenate((0.9 - 0.01 * np.arange(10), np.full(5, 0.35), 0.3 - 0.01 * np.arange(10)))
+    boxes = np.concatenate((truth()[:10], false, truth()[10:]))
+    return predict.Detections(boxes, scores.astype(np.float32), np.zeros(len(boxes), np.int64))
+
+
+@pytest.fixture
+def rendered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "pool"
+    folder.mkdir()
+    pool.write(folder / "0.npz", Scene(np.zeros((500, 1000), np.uint8), truth(), np.zeros(DEFECTS, np.int64), "0"))
+    monkeypatch.setattr(predict, "detect", detect)
+    monkeypatch.setattr(predict, "open_session", lambda path: None)
+    return folder
+
+
+def run(function: str, *options: str) -> int:
+    parser = argparse.ArgumentParser()
+    calibrate.add_arguments(parser)
+    return calibrate.run(parser.parse_args([function, *options]))
+
+
+@pytest.mark.parametrize("function", ["resin-plug", "inner-layer"])
+def test_a_pool_is_enough(
+    model: Path, rendered: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], function: str
+) -> None:
+    assert run(function, "--model", str(model), "--pool", str(rendered), "--data", str(tmp_path / "none")) == 0
+    slope, offset = model_file.read_calibration(onnx.load(model))
+    assert offset[0] != 0
+    assert (slope[1], offset[1]) == (1, 0)  # no defect of it: left alone
+    text = capsys.readouterr().out
+    assert "short" in text
+    assert "left as it is" in text
+    assert "megapixel" not in text
+
+
+def test_without_a_pool_a_function_without_real_images_says_what_to_give(model: Path, rendered: Path) -> None:
+    with pytest.raises(SystemExit, match="--pool"):
+        run("resin-plug", "--model", str(model))
+
+
+def test_more_recall_moves_the_point_there_and_says_what_it_costs(
+    model: Path, rendered: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ("--model", str(model), "--pool", str(rendered), "--target-recall", "0.75")
+    assert run("resin-plug", *options) == 0
+    text = capsys.readouterr().out
+    # Half a megapixel; none of the false calls reaches 0.5, all five lie over the score of the 15th find.
+    assert "costs: false calls per megapixel 0.00 -> 10.00\n" in text
+    assert "all labels: false calls per megapixel 0.00 -> 10.00" in text
+    slope, offset = model_file.read_calibration(onnx.load(model))
+    at = 0.3 - 0.04  # the 15th find
+    assert 1 / (1 + np.exp(-(slope[0] * np.log(at / (1 - at)) + offset[0]))) == pytest.approx(0.5, abs=1e-3)
+
+
+def test_a_recall_out_of_reach_is_said(model: Path, rendered: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    missing = Scene(np.zeros((500, 1000), np.uint8), truth() + np.float32(300), np.zeros(DEFECTS, np.int64), "1")
+    pool.write(rendered / "1.npz", missing)
+    assert run("resin-plug", "--model", str(model), "--pool", str(rendered), "--target-recall", "0.9") == 0
+    assert "0.9 is out of reach" in capsys.readouterr().out
