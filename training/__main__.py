@@ -10,6 +10,7 @@ COMMANDS = {
     "pool": "render boards to train on into a folder",
     "train": "train a function's net from scratch or from a checkpoint",
     "calibrate": "find, on images kept aside, the score that gives each label its best F1",
+    "finetune": "teach shipped weights your own annotated images from CVAT",
     "export": "write a checkpoint as model.onnx, calibrated, with its metadata",
     "choose": "find seeds of sample boards for the demo",
     "evaluate": "measure a model.onnx on boards it has never seen",

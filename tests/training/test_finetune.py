@@ -1,0 +1,241 @@
+"""Fine-tuning from an export to new weights in the function folder and back, on a board world of bright squares."""
+
+# ruff: noqa: E402  (what may be absent is asked for before it is imported)
+# mypy: disallow-untyped-calls=False
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import io
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+from training_exports import Item, cvat, zipped
+
+onnx = pytest.importorskip("onnx", reason="needs onnx")
+pytest.importorskip("onnxruntime", reason="needs onnxruntime")
+pytest.importorskip("pycocotools", reason="needs the extra `train` (pycocotools)")
+torch = pytest.importorskip("torch", reason="needs the extra `train` (torch)")
+
+from pcb_aoi import check
+from training import export, finetune, model_file, train, user_data, versions
+from training.annotations import AnnotationError, Entry, Report
+from training.archive import Archive
+from training.formats import Picture
+from training.net import Detector
+from training.scene import IGNORED, Scene
+
+ROOT = Path(__file__).resolve().parents[2]
+FUNCTION = "acid-outer-layer"
+
+
+@pytest.fixture(autouse=True)
+def few_statistics(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(train, "STATISTICS", 1)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A checkout of one function, with weights that know nothing."""
+    (tmp_path / "labelmaps").mkdir()
+    shutil.copy2(ROOT / "labelmaps" / f"{FUNCTION}.yaml", tmp_path / "labelmaps")
+    folder = tmp_path / "functions" / FUNCTION
+    folder.mkdir(parents=True)
+    for name in ("main.py", "function.yaml", "function-gpu.yaml", "model.yaml"):
+        shutil.copy2(ROOT / "functions" / FUNCTION / name, folder)
+    slugs = [label["slug"] for label in yaml.safe_load((folder / "model.yaml").read_text())["labels"]]
+    torch.manual_seed(0)
+    model = export.to_onnx(Detector(len(slugs)).eval(), len(slugs))
+    model_file.write_calibration(model, np.full(len(slugs), 1.5, np.float32), np.full(len(slugs), 0.25, np.float32))
+    details = {"model": FUNCTION, "version": "0.3.0", "slugs": str(slugs).replace("'", '"'), "provenance": "Made up."}
+    onnx.helper.set_model_props(model, details)
+    model_file.announce(folder / "model.onnx", model_file.save(model, folder / "model.onnx"), "0.3.0")
+    return tmp_path
+
+
+def board(number: int) -> tuple[Item, bytes]:
+    """A dark board of 96 px with one or two bright squares: shorts."""
+    rng = np.random.default_rng(number)
+    pixels = rng.integers(0, 40, (96, 96), np.uint8)
+    boxes = []
+    for y in (10, 55)[: 1 + number % 2]:
+        x = int(rng.integers(5, 60))
+        pixels[y : y + 24, x : x + 24] = 220
+        boxes.append(("短路", float(x), float(y), float(x + 24), float(y + 24)))
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return Item(f"b{number}.png", 96, 96, tuple(boxes)), buffer.getvalue()
+
+
+def export_zip(path: Path, count: int) -> Path:
+    boards = [board(number) for number in range(count)]
+    members = cvat([item for item, _ in boards], images=False)
+    return zipped(path, members | {f"images/{item.name}": content for item, content in boards})
+
+
+def arguments(root: Path, *more: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    finetune.add_arguments(parser)
+    small = ["--iterations", "2", "--minutes", "0", "--batch", "4"]
+    own = ["--function", FUNCTION, "--root", str(root), "--out", str(root / "runs")]
+    return parser.parse_args([*own, *small, *more])
+
+
+def state(root: Path) -> tuple[str, str]:
+    """Version and hash of the weights in use, which must be what model.yaml says."""
+    folder = root / "functions" / FUNCTION
+    config = yaml.safe_load((folder / "model.yaml").read_text())
+    assert hashlib.sha256((folder / "model.onnx").read_bytes()).hexdigest() == config["sha256"]
+    (finding,) = check.check(root, [FUNCTION], load_weights=False)
+    assert finding.state == "ok"
+    return config["version"], config["sha256"]
+
+
+def test_from_an_export_to_new_weights_and_back(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = export_zip(root / "export.zip", 30)
+    first = state(root)
+    assert finetune.finetune(arguments(root, "--data", str(data), "--accept")) == 0
+    shown = capsys.readouterr().out
+    for text in (
+        "CVAT for images 1.1",
+        "short 45",
+        "file name",
+        "old weights, 0.3.0",
+        "new weights, 0.3.1",
+        "deploy.sh up",
+    ):
+        assert text in shown
+    assert shown.count("| short |") == 2
+    second = state(root)
+    assert second[0] == "0.3.1"
+    model = onnx.load(root / "functions" / FUNCTION / "model.onnx")
+    details = model_file.metadata(model)
+    assert details["version"] == "0.3.1"
+    assert details["provenance"].startswith("Made up. Fine-tuned from 0.3.0 on ")
+    # Too few defects to calibrate any label: what the old weights had stays.
+    assert [values.tolist() for values in model_file.read_calibration(model)] == [[1.5] * 9, [0.25] * 9]
+    # Old weights lie outside the folder that nuclio puts into its image.
+    assert sorted(p.name for p in (root / "functions" / FUNCTION).iterdir()) == [
+        "function-gpu.yaml",
+        "function.yaml",
+        "main.py",
+        "model.onnx",
+        "model.yaml",
+    ]
+    for expected in (first, second, first):
+        assert finetune.run(arguments(root, "--rollback")) == 0
+        assert state(root) == expected
+    assert versions.next_version(root / "functions" / FUNCTION) == "0.3.2"
+
+
+def test_worse_weights_are_not_taken_and_a_second_call_goes_on_where_the_first_ended(
+    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = export_zip(root / "export.zip", 30)
+    before = state(root)
+    values = iter([0.5, 0.4, 0.5, 0.4, 0.5, 0.5])
+    monkeypatch.setattr(finetune, "average", lambda *_: next(values))
+    assert finetune.finetune(arguments(root, "--data", str(data))) == 1
+    assert state(root) == before
+    assert "not better" in capsys.readouterr().out
+    assert not (root / "functions" / "previous").exists()
+    monkeypatch.setattr(train, "starting_weights", lambda *_: pytest.fail("a finished run starts anew"))
+    assert finetune.finetune(arguments(root, "--data", str(data), "--accept")) == 0
+    assert "continuing" in capsys.readouterr().out
+    assert state(root)[0] == "0.3.1"
+    with pytest.raises(pytest.fail.Exception, match="anew"):  # other weights, other run
+        finetune.finetune(arguments(root, "--data", str(data)))
+
+
+@pytest.mark.parametrize(
+    ("more", "complaint"),
+    [
+        (["--data", "absent.zip"], "no such file"),
+        (["--data", "{export}", "--function", "acid-outer-layer", "--label", "x"], "--label 'x'"),
+        ([], "--data is missing"),
+        (["--data", "{few}"], "too few images"),
+        (["--rollback"], "no version before"),
+    ],
+)
+def test_what_the_user_can_put_right_is_told_in_a_line(
+    more: list[str], complaint: str, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(train, "restart_with_allocator", lambda: None)
+    paths = {"export": export_zip(root / "export.zip", 3), "few": export_zip(root / "few.zip", 6)}
+    before = state(root)
+    with pytest.raises(SystemExit, match=complaint):
+        finetune.run(arguments(root, *[text.format(**paths) for text in more]))
+    assert state(root) == before
+
+
+def entry(name: str, task: str = "", label: int = 0) -> Entry:
+    return Entry(
+        Archive(Path("x"), ()), name, Picture(name, task=task), (label,), hashlib.sha256(name.encode()).hexdigest()
+    )
+
+
+def test_the_split_goes_by_task_then_folder_then_name_and_never_moves_an_image() -> None:
+    tasks = [entry(f"{number}.png", task=str(number % 20)) for number in range(200)]
+    parts, rule = user_data.split(tasks, 0.2)
+    assert "task" in rule
+    assert not {e.picture.task for e in parts["held-out"]} & {e.picture.task for e in parts["train"]}
+    folders = [entry(f"{number % 20}/{number}.png", task="1") for number in range(200)]
+    parts, rule = user_data.split(folders, 0.2)
+    assert "sub-folder" in rule
+    assert not {e.folder for e in parts["held-out"]} & {e.folder for e in parts["train"]}
+    names = [entry(f"{number}.png") for number in range(400)]
+    parts, rule = user_data.split(names, 0.2)
+    assert "file name" in rule
+    assert len(parts["held-out"]) == pytest.approx(80, abs=25)
+    assert len(parts["calibration"]) == pytest.approx(60, abs=25)
+    fewer, _ = user_data.split(names[:200], 0.2)
+    for part in user_data.PARTS:
+        assert {e.picture.name for e in fewer[part]} <= {e.picture.name for e in parts[part]}
+
+
+def test_images_without_defects_do_not_count_as_defects() -> None:
+    with pytest.raises(AnnotationError, match="with 0 defects"):
+        user_data.split([entry(f"{number}.png", label=IGNORED) for number in range(100)], 0.2)
+
+
+def test_large_images_are_cut_so_that_every_defect_is_whole_somewhere(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    corners = rng.integers(0, 2900, (60, 2)).astype(np.float32)
+    boxes = np.concatenate((corners, corners + 100), axis=1)
+    scene = Scene(np.zeros((3000, 3000), np.uint8), boxes, np.zeros(60, np.int64))
+    found = list(user_data.pieces(scene, True, frozenset(), rng))
+    assert max(max(piece.image.shape) for piece in found) == user_data.LARGEST_PX
+    whole = sum(int(((piece.boxes[:, 2:] - piece.boxes[:, :2]) >= 99.9).all(1).sum()) for piece in found)
+    assert whole >= 60
+    apart = list(user_data.pieces(scene, False, frozenset(), rng))
+    assert sum(piece.image.size for piece in apart) >= scene.image.size
+    clean = Scene(np.zeros((5000, 5000), np.uint8), boxes[:0], np.zeros(0, np.int64))
+    assert len(list(user_data.pieces(clean, True, frozenset(), rng))) == 4
+
+
+def test_scenes_come_at_the_pitch_of_the_model() -> None:
+    scene = Scene(np.zeros((100, 200), np.uint8), np.array([[10, 20, 30, 40]], np.float32), np.array([1]))
+    half = user_data.scaled(scene, 0.5)
+    assert half.image.shape == (50, 100)
+    assert half.boxes.tolist() == [[5, 10, 15, 20]]
+    assert user_data.scaled(scene, 1.0) is scene
+
+
+def test_the_language_stays_when_weights_go_back(root: Path) -> None:
+    folder = root / "functions" / FUNCTION
+    versions.install(onnx.load(folder / "model.onnx"), folder)
+    text = (folder / "model.yaml").read_text().replace("language: zh", "language: en")
+    (folder / "model.yaml").write_text(text)
+    versions.roll_back(folder)
+    assert "language: en # `pcb-aoi sync" in (folder / "model.yaml").read_text()
+    assert "language: en" in (versions.previous_folder(folder) / "model.yaml").read_text()
+
+
+def test_a_report_names_what_was_left_out() -> None:
+    report = Report(["COCO 1.0"], images=2, dropped=1)
+    assert "dropped as outside or empty 1" in "\n".join(report.lines(("a",)))
