@@ -38,7 +38,7 @@ def test_suppression_keeps_up_with_the_textbook_and_says_the_same(layout: str, l
 
 @pytest.mark.parametrize("path", WEIGHTS, ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_a_net_is_small_and_about_as_fast_as_plain_convolutions(path: Path) -> None:
-    costs = []
+    costs: list[network.Cost] = []
     while len(costs) < 3:
         costs.append(network.measure(path))
         assert costs[-1].parameters <= 1_500_000

@@ -45,8 +45,11 @@ def near_binary(grey: Image) -> bool:
     return float(((grey > 60) & (grey < 195)).mean()) < 0.08
 
 
-def segment(image: Image) -> Copper:
-    """Otsu's threshold on the smoothed grey image, then enclosed laminate sorted into drilled holes and pinholes."""
+def segment(image: Image, smallest_hole: int = 7) -> Copper:
+    """Otsu's threshold on the smoothed grey image, then enclosed laminate sorted into drilled holes and pinholes.
+
+    Round ones from `smallest_hole` px count as drilled.
+    """
     grey = np.asarray(cv2.cvtColor(rgb(image), cv2.COLOR_RGB2GRAY), np.uint8)
     smooth = cv2.GaussianBlur(grey, (0, 0), 1.2)
     level, _ = cv2.threshold(smooth, 0, 255, cv2.THRESH_OTSU)
@@ -55,11 +58,10 @@ def segment(image: Image) -> Copper:
     mask = opened(mask, 1)
     holes: list[Blob] = []
     pinholes: list[Blob] = []
-    for blob in blobs(~mask, 6, 5000):
+    for blob in blobs(~mask, 6, 40_000):
         if _at_border(blob, mask):
             continue
-        round_ = blob.roundness() > 0.72 and max(blob.mask.shape) >= 7
-        if round_:
+        if blob.roundness() > 0.65 and max(blob.mask.shape) >= smallest_hole:
             holes.append(blob)
         elif blob.area < 1500:
             pinholes.append(blob)
@@ -138,12 +140,33 @@ def surface(colours: Float, copper: Copper) -> list[tuple[Blob, Float, bool]]:
     return found
 
 
+def outside(calls: list[Call], spots: list[Call]) -> list[Call]:
+    """The calls that do not lie mostly in the box of a larger spot: its texture is no etching."""
+    kept = []
+    for call in calls:
+        x1, y1, x2, y2 = call.box
+        inside = False
+        for spot in spots:
+            a, b, c, d = spot.box
+            shared = max(0.0, min(x2, c) - max(x1, a)) * max(0.0, min(y2, d) - max(y1, b))
+            area = (x2 - x1) * (y2 - y1)
+            inside |= spot.slug != "scratch" and shared > 0.6 * area and (c - a) * (d - b) > 3 * area
+        if not inside:
+            kept.append(call)
+    return kept
+
+
 def scratch_or(blob: Blob, away: Float, other: str) -> Call:
     """`scratch` for a thin blob, else the other label."""
     length, width = blob.shape()
     thin = length > 5 * min(width, blob.area / length * 1.5) and length > 20
     strength = float(np.linalg.norm(away)) / 8 * min(1.0, blob.area / 60)
     return Call("scratch" if thin else other, blob.box, strength)
+
+
+def spots(image: Image, copper: Copper, other: str) -> list[Call]:
+    """Scratches, and spots called `other`."""
+    return rare([scratch_or(blob, away, other) for blob, away, _ in surface(lab(image), copper)])
 
 
 def inner_layer(image: Image) -> list[Call]:
@@ -153,9 +176,10 @@ def inner_layer(image: Image) -> list[Call]:
     for blob in copper.pinholes + copper.holes:
         if blob.area < 700:
             calls.append(Call("pinhole", blob.box, 100 / (50 + blob.area)))
-    if not near_binary(rgb(image)[:, :, 1]):
-        calls += rare([scratch_or(blob, away, "foreign_object") for blob, away, _ in surface(lab(image), copper)])
-    return calls
+    if near_binary(rgb(image)[:, :, 1]):
+        return calls
+    found = spots(image, copper, "foreign_object")
+    return outside(calls, found) + found
 
 
 def rings(copper: Copper) -> list[Call]:
@@ -205,16 +229,16 @@ def open_rings(image: Image, copper: Copper) -> list[Call]:
 
 
 def acid_outer_layer(image: Image) -> list[Call]:
-    copper = segment(image)
+    copper = segment(image, 4)
     calls = shapes(copper) + rings(copper) + open_rings(image, copper)
     # A ragged edge inside a pad, where the etchant came through the hole.
-    calls += [Call("broken_tent", blob.box, 60 / (40 + blob.area)) for blob in copper.pinholes]
-    calls += rare([scratch_or(blob, away, "foreign_object") for blob, away, _ in surface(lab(image), copper)])
-    return calls
+    calls += rare([Call("broken_tent", blob.box, 60 / (40 + blob.area)) for blob in copper.pinholes])
+    found = spots(image, copper, "foreign_object")
+    return outside(calls, found) + found
 
 
 def alkaline_outer_layer(image: Image) -> list[Call]:
-    copper = segment(image)
+    copper = segment(image, 4)
     calls = []
     for call in shapes(copper):
         x1, y1, x2, y2 = call.box
@@ -225,11 +249,12 @@ def alkaline_outer_layer(image: Image) -> list[Call]:
             calls.append(Call("film_pinch", call.box, call.strength))
         else:
             calls.append(call)
+    found = []
     for blob, away, on_copper in surface(lab(image), copper):
-        if not on_copper:
-            calls.append(scratch_or(blob, away, "film_pinch"))
-            continue
         light, _, yellow = away.tolist()
-        bump = blob.roundness() > 0.5 and abs(light) < 3
-        calls.append(scratch_or(blob, away, "nodule" if bump or yellow > -1 else "residual_tin"))
-    return calls
+        if not on_copper:
+            found.append(scratch_or(blob, away, "film_pinch"))
+        else:  # tin is colourless and flat; a nodule is copper, with a bright and a dark side
+            found.append(scratch_or(blob, away, "residual_tin" if yellow < -2 and abs(light) < 6 else "nodule"))
+    found = rare(found)
+    return outside(calls, found) + found

@@ -36,7 +36,7 @@ def materials(colours: Float) -> tuple[Mask, Mask]:
     return opened(side & ~legend, 1), legend
 
 
-def name_on_pad(blob: Blob, away: Float, area: int) -> str:
+def name_on_pad(blob: Blob, away: Float) -> str:
     """A label for a spot on a pad by its shape and by how its colour is off: lighter, redder, yellower."""
     length, width = blob.shape()
     light, red, yellow = away.tolist()
@@ -46,9 +46,9 @@ def name_on_pad(blob: Blob, away: Float, area: int) -> str:
         return "dent"
     if red > 2.5 and light < 0:
         return "oxidation"
-    if yellow < -3:
-        return "exposed_nickel" if blob.area < 0.6 * area else "foreign_object"
-    return "stain"
+    if yellow < -3 and blob.area < 300:
+        return "exposed_nickel"
+    return "foreign_object" if light < -8 or yellow < -12 else "stain"
 
 
 def on_pads(colours: Float, pads: list[Blob]) -> list[Call]:
@@ -72,7 +72,7 @@ def on_pads(colours: Float, pads: list[Blob]) -> list[Call]:
             x1, y1, x2, y2 = spot.box
             box = (pad.x + x1 - 1, pad.y + y1 - 1, pad.x + x2 + 1, pad.y + y2 + 1)
             strength = float(np.linalg.norm(mean)) / 12 * min(1.0, spot.area / 40)
-            calls.append(Call(name_on_pad(spot, mean, pad.area), box, strength))
+            calls.append(Call(name_on_pad(spot, mean), box, strength))
     return rare(calls)
 
 
@@ -90,7 +90,7 @@ def find(image: Image) -> list[Call]:
     yellow = float(np.median(colours[pad_mask][:, 2])) if pad_mask.any() else 20.0
     near = grow(pad_mask, 6)
     for blob in found:  # metal in small pieces where there should be mask
-        if blob.area <= 0.25 * typical or blob.area <= 80:
+        if 25 < blob.area <= max(0.25 * typical, 80):
             gold = float(np.median(blob.of(colours)[:, 2])) > yellow - 6 and bool(blob.of(near).any())
             calls.append(Call("extraneous_gold" if gold else "mask_exposed_copper", blob.box, blob.area / 60))
     core = opened(pad_mask, 5)
