@@ -11,7 +11,7 @@ from training_exports import Item, coco, pictures, unpacked, yolo, zipped
 
 pytest.importorskip("cv2", reason="needs opencv")
 
-from training import real_sets
+from training import real_sets, real_tiles
 from training.formats import FormatError
 from training.real_sets import CLASSES
 from training.scene import IGNORED
@@ -36,7 +36,7 @@ def dspcbsd(train: int) -> tuple[list[Item], list[Item]]:
 
 
 def data_coco(train: list[Item], val: list[Item]) -> dict[str, bytes]:
-    members = {}
+    members: dict[str, bytes] = {}
     for part, items in (("train", train), ("val", val)):
         document = json.loads(coco(items)[f"annotations/instances_{part}.json"])
         used = [entry["name"] for entry in document["categories"]]
@@ -49,7 +49,7 @@ def data_coco(train: list[Item], val: list[Item]) -> dict[str, bytes]:
 
 
 def data_yolo(train: list[Item], val: list[Item]) -> dict[str, bytes]:
-    members = {}
+    members: dict[str, bytes] = {}
     for part, items in (("train", train), ("val", val)):
         members |= pictures(items, f"DsPCBSD+/Data_YOLO/images/{part}/")
         for item in items:
@@ -72,7 +72,7 @@ def test_dspcbsd_in_each_layout(layout: str, tmp_path: Path) -> None:
     assert not names["train"] & names["calibration"]
     assert 0 < len(names["calibration"]) < 12
     for scene in parts["train"]:
-        wanted = real_sets.real_tiles.SLUGS[CLASSES[int(scene.name[2:6]) % 9]]
+        wanted = real_tiles.SLUGS[CLASSES[int(scene.name[2:6]) % 9]]
         assert [SLUGS[label] for label in scene.labels] == [wanted]
         assert np.allclose(scene.boxes, np.array([[1, 2, 30, 40]]) if "yolo" not in layout else scene.boxes, atol=1e-3)
     few = real_sets.load("dspcbsd", folder, "test", ["open", "short"])

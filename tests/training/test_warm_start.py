@@ -3,6 +3,7 @@
 # ruff: noqa: E402  (what may be absent is asked for before it is imported)
 # mypy: disallow-untyped-calls=False, warn-return-any=False
 
+import argparse
 import copy
 from pathlib import Path
 
@@ -13,7 +14,10 @@ onnx = pytest.importorskip("onnx", reason="needs onnx")
 pytest.importorskip("onnxruntime", reason="needs onnxruntime")
 torch = pytest.importorskip("torch", reason="needs the extra `train` (torch)")
 
-from training import export, model_file, predict, warm_start
+from torch import Tensor
+from training_exports import Item, unpacked, yolo
+
+from training import export, model_file, predict, recipes, train, warm_start
 from training.net import ConvBlock, Detector
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -30,7 +34,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
             module.running_var.uniform_(0.5, 2)
             module.weight.data.uniform_(0.5, 1.5)
             module.bias.data.uniform_(-0.3, 0.3)
-    detector.stem[0][1].weight.data[0] = 0
+    detector.get_parameter("stem.0.1.weight").data[0] = 0
     for head in (detector.head8, detector.head32):
         head.labels.weight.data.normal_(std=0.3)
         head.distances.weight.data.normal_(std=0.1)
@@ -41,11 +45,11 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def images(count: int, side: int, seed: int) -> "torch.Tensor":
+def images(count: int, side: int, seed: int) -> Tensor:
     return torch.from_numpy(np.random.default_rng(seed).integers(0, 256, (count, side, side, 3), dtype=np.uint8))
 
 
-def apart(path: Path, detector: Detector, pixels: "torch.Tensor") -> tuple[float, float]:
+def apart(path: Path, detector: Detector, pixels: Tensor) -> tuple[float, float]:
     """Largest difference of scores, and of boxes relative to their size, between a file and a net."""
     model = onnx.load(path)
     slope, offset = model_file.read_calibration(model)
@@ -69,7 +73,7 @@ def test_re_estimated_norms_change_nothing_and_hold_what_batches_have(file: Path
     warm_start.unfold(detector, [images(4, 128, seed) for seed in range(3)])
     assert max(apart(file, detector, images(2, 96, 9))) < 1e-4
     for block in (module for module in detector.modules() if isinstance(module, ConvBlock)):
-        rms = block[0].weight.flatten(1).square().mean(1).sqrt()
+        rms = block.get_parameter("0.weight").flatten(1).square().mean(1).sqrt()
         assert ((rms - warm_start.FILTER_RMS).abs() < 1e-4).logical_or(rms < 1e-6).all()
     # In training mode the norms take the statistics of the batch: on such a batch hardly another function.
     pixels = images(8, 128, 1).permute(0, 3, 1, 2).float() / 255
@@ -108,3 +112,24 @@ def test_other_files_are_refused(file: Path, tmp_path: Path) -> None:
     onnx.save(model, tmp_path / "less.onnx")
     with pytest.raises(model_file.ModelFileError, match=r"1 tensors differ.*stage8\.1\.reduce"):
         warm_start.load(tmp_path / "less.onnx")
+
+
+def test_one_command_trains_shipped_weights_on_a_published_set(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    items = [Item(f"{i}.png", 90, 80, (("copper_burr", 10, 10, 40, 40),), "train") for i in range(3)]
+    folder = unpacked(tmp_path / "set", yolo(items, listed=False))
+    monkeypatch.setattr(train, "restart_with_allocator", lambda: None)
+    monkeypatch.setattr(train, "STATISTICS", 1)
+    parser = argparse.ArgumentParser()
+    train.add_arguments(parser)
+    text = f"acid-outer-layer --real pcb-ind={folder} --out {tmp_path / 'out'} --start-from {file} --iterations 1"
+    assert train.run(parser.parse_args(text.split())) == 0
+    checkpoint = tmp_path / "out" / "checkpoint.pt"
+    detector, slugs = export.load_detector(checkpoint)
+    assert slugs == recipes.get("acid-outer-layer").slugs
+    own, given = detector.lateral8.weight, warm_start.load(file)[0].lateral8.weight
+    assert (own - given).abs().max() < 1e-2  # what it started from, whatever the labels
+    said = export.provenance(checkpoint, recipes.get("acid-outer-layer"))
+    assert said.endswith("Trained on PCB-IND v4 (CC BY 4.0: Yan, H. et al., Zenodo 10.5281/zenodo.19723114).")
+    assert said.startswith("Trained on boards rendered by this project")
