@@ -43,7 +43,7 @@ def _one_each(function: str) -> Mapping[str, int]:
 RECIPES = (
     Recipe("inner-layer", "bus.png", (640, 640), "binary", 518, 20.8, _ETCH),
     Recipe("inner-layer", "panel.png", (1200, 1600), "binary", 538, 20.8, _PANEL),
-    Recipe("inner-layer", "grey.jpg", (640, 640), "grey", 246, 20.8, _ETCH),
+    Recipe("inner-layer", "grey.jpg", (640, 640), "grey", 428, 20.8, _ETCH),
     Recipe("inner-layer", "colour.jpg", (768, 1024), "colour", 312, 20.8, _ETCH),
     Recipe("inner-layer", "clean.png", (640, 640), "binary", 23, 20.8),
     Recipe("acid-outer-layer", "colour.jpg", (640, 640), "colour", 36, 10.0, _one_each("acid-outer-layer")),
