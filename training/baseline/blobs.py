@@ -129,7 +129,7 @@ def detections(calls: list[Call], slugs: list[str], size: tuple[int, int], margi
     kept = [np.empty(0, np.int64)]
     for label in np.unique(labels):
         mine = np.flatnonzero(labels == label)
-        kept.append(mine[predict.suppress(boxes[mine], scores[mine])])
+        kept.append(mine[predict.suppress(boxes[mine], scores[mine])][: predict.MOST])
     chosen = np.concatenate(kept)
-    chosen = chosen[np.argsort(-scores[chosen], kind="stable")[: predict.MOST]]
+    chosen = chosen[np.argsort(-scores[chosen], kind="stable")]
     return predict.Detections(boxes[chosen], scores[chosen], labels[chosen])
