@@ -53,12 +53,12 @@ def test_stored_scenes_come_back(tmp_path: Path) -> None:
 
 
 def test_calls_on_ignored_areas_count_as_nothing_unless_they_find_a_defect() -> None:
-    boxes = np.array([[0, 0, 100, 100], [80, 80, 120, 120]], np.float32)
+    boxes = np.array([[0, 0, 100, 100], [70, 70, 110, 110]], np.float32)
     scene = Scene(np.zeros((200, 200), np.uint8), boxes, np.array([IGNORED, 2]))
-    calls = np.array([[10, 10, 40, 40], [82, 82, 118, 118], [90, 0, 130, 40], [150, 150, 180, 180]], np.float32)
+    calls = np.array([[10, 10, 40, 40], [72, 72, 108, 108], [90, 0, 130, 40], [150, 150, 180, 180]], np.float32)
     result = Detections(calls, np.array([0.9, 0.8, 0.7, 0.6], np.float32), np.array([0, 2, 0, 1]))
     kept, counted = without_ignored(scene, result)
     assert kept.labels.tolist() == [2]
-    assert kept.boxes.tolist() == [[80, 80, 120, 120]]
+    assert kept.boxes.tolist() == [[70, 70, 110, 110]]
     assert counted.labels.tolist() == [2, 0, 1]
     assert without_ignored(kept, counted) == (kept, counted)
