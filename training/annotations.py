@@ -151,15 +151,16 @@ def index(exports: list[Path], names: Names, images: Path | None = None, report:
         report.formats.append(export.format)
         report.left_out += export.left_out
         own, other = Finder([archive]), Finder(extra)
-        taken: dict[tuple[Archive, str], str] = {}
+        taken: dict[tuple[Path, str], str] = {}
         for picture in export.pictures:
             labels = names.indices(picture.labels)
             place = own.find(picture) or other.find(picture)
             if place is None:
                 missing.append(picture.name)
                 continue
-            if taken.setdefault(place, picture.name) != picture.name:
-                raise AnnotationError(f"{place[1]}: would be both {taken[place]} and {picture.name}")
+            key = place[0].path, place[0].prefix + place[1]
+            if taken.setdefault(key, picture.name) != picture.name:
+                raise AnnotationError(f"{place[1]}: would be both {taken[key]} and {picture.name}")
             digest = hashlib.sha256(place[0].read(place[1])).hexdigest()
             report.repeated += digest in found
             found[digest] = Entry(*place, picture, tuple(labels), digest)

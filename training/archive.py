@@ -9,6 +9,7 @@ from __future__ import annotations
 import zipfile
 import zlib
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Self
 
@@ -41,11 +42,16 @@ class Archive:
             raise ArchiveError(f"{path}: not a .zip, or not downloaded whole: {error}") from None
         for info in infos:
             name = PurePosixPath(info.filename.replace("\\", "/"))
-            if name.is_absolute() or ".." in name.parts or ":" in name.parts[0]:
+            if not name.parts or name.is_absolute() or ".." in name.parts or ":" in name.parts[0]:
                 raise ArchiveError(f"{path}: refused, its member {info.filename!r} points outside the archive")
             if info.flag_bits & 1:
                 raise ArchiveError(f"{path}: encrypted; unpack it and give the folder")
         return cls(path, tuple(sorted(info.filename for info in infos)))
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """The members, to look one up."""
+        return frozenset(self.members)
 
     def below(self, folder: str) -> Archive | None:
         """The part of the archive under a folder, or None where there is no such folder."""
@@ -63,10 +69,17 @@ class Archive:
                     content = file.read(limit + 1)
             else:
                 # Counted while it is unpacked: the size in the header is only what the header says.
-                with zipfile.ZipFile(self.path) as archive, archive.open(self.prefix + member) as part:
+                stamp = self.path.stat()
+                with _opened(self.path, stamp.st_mtime_ns, stamp.st_size).open(self.prefix + member) as part:
                     content = part.read(limit + 1)
         except (zipfile.BadZipFile, zlib.error, OSError, EOFError, RuntimeError, KeyError) as error:
             raise ArchiveError(f"{where}: cannot be read: {error}") from None
         if len(content) > limit:
             raise ArchiveError(f"{where}: larger than {LARGEST_MIB} MiB")
         return content
+
+
+@lru_cache(maxsize=4)
+def _opened(path: Path, modified: int, size: int) -> zipfile.ZipFile:
+    """An open .zip: listing one of ten thousand members takes longer than reading a member of it."""
+    return zipfile.ZipFile(path)

@@ -67,7 +67,7 @@ def _locate(archive: Archive, folder: str, root: object, entry: str) -> str:
 def list_images(archive: Archive, path: str) -> list[str]:
     """The images of a list file or folder, and those of which there are labels alone (without a suffix)."""
     if path.endswith(".txt"):
-        if path not in archive.members:
+        if path not in archive.names:
             return []
         lines = archive.read(path).decode("utf-8-sig", "replace").splitlines()
         folder = posixpath.dirname(path)
@@ -100,7 +100,7 @@ def read_image(archive: Archive, image: str, subset: str, names: dict[int, str])
         subset, start = parts[start], start + 1
     picture = Picture(posixpath.join(*parts[start:]), subset, relative=True)
     label = label_path(image)
-    if label not in archive.members:
+    if label not in archive.names:
         return picture
     for number, line in enumerate(archive.read(label).decode("utf-8-sig", "replace").splitlines(), 1):
         fields = line.split()
