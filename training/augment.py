@@ -5,7 +5,7 @@ All changes keep the polarity: whether copper is the dark or the bright side is 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -29,6 +29,7 @@ class Crop:
     image: Image  # (S, S, 3) uint8 RGB
     boxes: Boxes
     labels: Labels
+    taught: tuple[int, ...] | None = None  # as the scene's
 
 
 def undo_defects(scene: Scene, rng: np.random.Generator) -> Scene:
@@ -46,7 +47,7 @@ def undo_defects(scene: Scene, rng: np.random.Generator) -> Scene:
     owner = scene.trails[:, 2].astype(int)
     trails = scene.trails[kept[owner]]
     trails[:, 2] = renumbered[owner[kept[owner]]]
-    return Scene(image, scene.boxes[kept], scene.labels[kept], scene.name, scene.clean, trails)
+    return replace(scene, image=image, boxes=scene.boxes[kept], labels=scene.labels[kept], trails=trails)
 
 
 def place(scene: Scene, side: int, rng: np.random.Generator) -> tuple[int, int]:
@@ -221,4 +222,4 @@ def crop(
         image = change_contrast(image, rng)
     if image.ndim == 2:
         image = np.repeat(image[:, :, None], 3, axis=2)
-    return Crop(image, boxes.astype(np.float32), labels)
+    return Crop(image, boxes.astype(np.float32), labels, scene.taught)

@@ -16,7 +16,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from PIL import Image as PillowImage
 
 from pcb_aoi import image as decoding
 from pcb_aoi.detector import Detector

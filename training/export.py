@@ -65,6 +65,20 @@ def load_detector(checkpoint: Path) -> tuple[Detector, list[str]]:
     return detector.eval(), list(saved["slugs"])
 
 
+def pick(detector: Detector, slugs: list[str], wanted: list[str]) -> list[str]:
+    """Keep the outputs of the wanted labels, in their order, in place: of a net trained together, one function's."""
+    rows = [slugs.index(slug) for slug in wanted]
+    for head in (detector.head8, detector.head32):
+        narrow = nn.Conv2d(head.labels.in_channels, len(rows), 1)
+        with torch.no_grad():
+            narrow.weight.copy_(head.labels.weight[rows])
+            assert narrow.bias is not None
+            assert head.labels.bias is not None
+            narrow.bias.copy_(head.labels.bias[rows])
+        head.labels = narrow
+    return list(wanted)
+
+
 def provenance(checkpoint: Path, recipe: recipes.Recipe) -> str:
     """What the weights learnt from: the recipe's own words, unless it was real sets alone, and those sets."""
     saved = torch.load(checkpoint, map_location="cpu", weights_only=True)
@@ -104,8 +118,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     recipe = recipes.get(args.function)
     detector, slugs = load_detector(args.checkpoint)
-    if slugs != recipe.slugs:
+    if not set(recipe.slugs) <= set(slugs):
         raise SystemExit(f"{args.checkpoint} was trained for {slugs}, {args.function} has {recipe.slugs}")
+    slugs = pick(detector, slugs, recipe.slugs)
     model = to_onnx(detector, len(slugs))
     details = {
         "model": args.function,

@@ -13,8 +13,13 @@ NEGATIVE_WEIGHT = 0.75
 BOX_WEIGHT = 2.5
 
 
-def detection_loss(prediction: Prediction, defects: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """(classification, box) losses of a batch, scalars; defects (B, M, 4) xyxy px, labels int64 (B, M)."""
+def detection_loss(
+    prediction: Prediction, defects: Tensor, labels: Tensor, taught: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """(classification, box) losses of a batch, scalars; defects (B, M, 4) xyxy px, labels int64 (B, M).
+
+    `taught` bool (B, C): the labels that an image can teach; of the others it is not known where they are.
+    """
     targets = assign(prediction, defects, labels)
     total = targets.weights.sum().clamp(min=1.0)
 
@@ -22,6 +27,8 @@ def detection_loss(prediction: Prediction, defects: Tensor, labels: Tensor) -> t
     wrong = prediction.logits.detach().sigmoid().square() * NEGATIVE_WEIGHT
     weight = targets.scores.where(targets.scores > 0, wrong)
     weight = weight.masked_fill(targets.ignored.unsqueeze(-1), 0.0)
+    if taught is not None:
+        weight = weight * taught.unsqueeze(1)
     label_loss = F.binary_cross_entropy_with_logits(prediction.logits, targets.scores, weight=weight, reduction="sum")
 
     positive = targets.weights > 0

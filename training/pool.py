@@ -184,9 +184,7 @@ def write(path: Path, scene: Scene) -> None:
 
 def read(path: Path) -> Scene:
     with np.load(path) as part:
-        return Scene(
-            part["image"], part["boxes"], part["labels"], str(part["name"]), part.get("clean"), part["trails"]
-        )
+        return Scene(part["image"], part["boxes"], part["labels"], str(part["name"]), part.get("clean"), part["trails"])
 
 
 class Pool:

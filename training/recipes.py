@@ -6,13 +6,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from training import deeppcb, real_tiles
+import numpy as np
+
+from training import deeppcb, real_tiles, together
 from training.render.board import PROCESSES
 from training.scene import SceneList, Source
 
 WIDE_SHARE = 0.15  # of the batches, with rendered boards: crops of a whole tile, for scratches that cross it
 REAL_TILES_SHARE = 0.1  # beside a share of 1 of rendered boards: a tenth
 REAL_SHARE = 0.5  # of the crops, where rendered boards are mixed in
+
+# Functions whose nets are trained as one, and then taken apart.
+TOGETHER = ("acid-outer-layer", "alkaline-outer-layer", "resin-plug", "gold-osp")
 
 Mix = list[tuple[float, Source]]  # (share of the crops, where they come from)
 
@@ -52,6 +57,18 @@ def outer_layer(data: Path, rendered: Path | None, slugs: list[str]) -> Mix:
     return [*mix, (REAL_TILES_SHARE, SceneList(tiles))] if tiles else mix
 
 
+def four_together(data: Path, rendered: Path | None, slugs: list[str]) -> Mix:
+    """A quarter of the crops each; `rendered` has a folder of boards per function."""
+    mix: Mix = []
+    for function in TOGETHER:
+        recipe = RECIPES[function]
+        own = recipe.sources(data, None if rendered is None else rendered / function, recipe.slugs)
+        total = sum(share for share, _ in own)
+        numbers = np.array([slugs.index(slug) for slug in recipe.slugs])
+        mix += [(share / total, together.Member(source, numbers)) for share, source in own]
+    return mix
+
+
 RENDERED = "Trained on boards rendered by this project, on generated artwork and on open-hardware boards"
 REAL_TILES = (
     f"{RENDERED}, and on 80 tiles recovered from published pictures of DsPCBSD+ (CC BY 4.0: Lv, S. et al., "
@@ -78,6 +95,7 @@ RECIPES = {
         renders_only,
     ),
 }
+RECIPES["together"] = Recipe(together.union([RECIPES[name].slugs for name in TOGETHER]), 10.0, "", four_together)
 
 
 def get(function: str) -> Recipe:

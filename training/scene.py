@@ -27,6 +27,7 @@ class Scene:
     clean: Image | None = None  # the same board without defects, pixel for pixel, where it is known
     # Where defects that a crop may cut show: rows x, y, index of the defect; (P, 3). May know some defects only.
     trails: NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 3), np.float32))
+    taught: tuple[int, ...] | None = None  # labels it can teach; None: all (see together.py)
 
 
 class Source(Protocol):

@@ -21,6 +21,7 @@ import time
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -30,6 +31,7 @@ from training import augment, real_sets
 from training.loss import detection_loss
 from training.muon import build_optimizers
 from training.net import Detector
+from training.rendered import LONG_LABELS
 from training.scene import PADDING, Source
 
 # glibc hands freed memory back to the kernel and fetches it again at every step; the activations of a net make that
@@ -61,7 +63,7 @@ class Plan:
         str, ...
     ] = ()  # published sets of real boards (real_sets.py) it learns from, for the weights' provenance
     rendered: bool = True  # whether what the recipe's provenance says is true of it, too
-    fragments: tuple[str, ...] = ("scratch", "foreign_object")
+    fragments: tuple[str, ...] = LONG_LABELS
     # Labels that become each other when copper and laminate are exchanged.
     counterparts: tuple[tuple[str, str], ...] = (("open", "short"), ("nick", "spur"), ("pinhole", "residual_copper"))
 
@@ -74,20 +76,28 @@ def restart_with_allocator() -> None:
     os.execv(sys.executable, [sys.executable, "-m", "training", *sys.argv[1:]])
 
 
-def collate(crops: list[augment.Crop]) -> tuple[Tensor, Tensor, Tensor]:
-    """Crops -> images uint8 (B, S, S, 3), boxes float32 (B, M, 4), labels int64 (B, M) padded with PADDING."""
+class Batch(NamedTuple):
+    images: Tensor  # uint8 (B, S, S, 3)
+    boxes: Tensor  # float32 (B, M, 4)
+    labels: Tensor  # int64 (B, M), padded with PADDING
+    taught: Tensor  # bool (B, C): labels that the image can teach
+
+
+def collate(crops: list[augment.Crop], classes: int) -> Batch:
+    """Stack crops; `classes` is the number of labels."""
     most = max(1, *(len(crop.boxes) for crop in crops))
     boxes = np.zeros((len(crops), most, 4), np.float32)
     labels = np.full((len(crops), most), PADDING, np.int64)
+    taught = np.zeros((len(crops), classes), bool)
     for row, crop in enumerate(crops):
+        taught[row, slice(None) if crop.taught is None else list(crop.taught)] = True
         boxes[row, : len(crop.boxes)] = crop.boxes
         labels[row, : len(crop.labels)] = crop.labels
-    return torch.from_numpy(np.stack([crop.image for crop in crops])), torch.from_numpy(boxes), torch.from_numpy(labels)
+    images = np.stack([crop.image for crop in crops])
+    return Batch(*(torch.from_numpy(array) for array in (images, boxes, labels, taught)))
 
 
-def batches(
-    plan: Plan, sources: list[tuple[float, Source]], start: int
-) -> Generator[tuple[Tensor, Tensor, Tensor], None, None]:
+def batches(plan: Plan, sources: list[tuple[float, Source]], start: int) -> Generator[Batch, None, None]:
     """Endless batches, made by a thread a few ahead; batch number i depends on the seed and i alone."""
     shares = np.array([share for share, _ in sources])
     shares /= shares.sum()
@@ -96,11 +106,11 @@ def batches(
     exchanged = {one: other for pair in pairs for one, other in (pair, pair[::-1])}
     if len(pairs) < len(plan.counterparts):
         exchanged = {}  # a label without its counterpart would be taught under a wrong name
-    ready: queue.Queue[tuple[Tensor, Tensor, Tensor] | BaseException] = queue.Queue(maxsize=6)
+    ready: queue.Queue[Batch | BaseException] = queue.Queue(maxsize=6)
 
     stop = threading.Event()
 
-    def put(item: tuple[Tensor, Tensor, Tensor] | BaseException) -> None:
+    def put(item: Batch | BaseException) -> None:
         while not stop.is_set():
             try:
                 return ready.put(item, timeout=0.5)
@@ -116,7 +126,7 @@ def batches(
                 count, side = (plan.batch // 4, plan.side * 2) if wide else (plan.batch, plan.side)
                 picked = rng.choice(len(sources), size=count, p=shares)
                 crops = [augment.crop(sources[i][1].draw(rng), side, rng, fragments, exchanged) for i in picked]
-                put(collate(crops))
+                put(collate(crops, len(plan.slugs)))
                 number += 1
         except BaseException as error:  # a dead producer must end the run, not hang it
             put(error)
@@ -151,24 +161,33 @@ def update_average(average: nn.Module, model: nn.Module, iteration: int) -> None
             kept.copy_(new)
 
 
-def load_matching(model: nn.Module, weights: dict[str, Tensor]) -> None:
-    """Take over every weight of the same name and shape: all but the last layer, where the labels are others."""
+def load_matching(model: nn.Module, weights: dict[str, Tensor], theirs: list[str], ours: tuple[str, ...]) -> None:
+    """Take over the weights of another net; of the last layer, the rows of the labels that both have."""
     own = model.state_dict()
-    fitting = {name: value for name, value in weights.items() if name in own and value.shape == own[name].shape}
-    model.load_state_dict(own | fitting)
+    shared = [slug for slug in theirs if slug in ours]
+    to, of = [ours.index(slug) for slug in shared], [theirs.index(slug) for slug in shared]
+    for name, value in weights.items():
+        if ".labels." in name:
+            own[name][to] = value[of]
+        elif name in own and value.shape == own[name].shape:
+            own[name] = value
+    model.load_state_dict(own)
 
 
-def starting_weights(path: Path, plan: Plan, sources: list[tuple[float, Source]]) -> dict[str, Tensor]:
-    """The weights of another run's checkpoint or of a shipped model.onnx."""
+def starting_weights(
+    path: Path, plan: Plan, sources: list[tuple[float, Source]]
+) -> tuple[dict[str, Tensor], list[str]]:
+    """The weights of another run's checkpoint or of a shipped model.onnx, and its labels."""
     if path.suffix != ".onnx":
-        return dict(torch.load(path, map_location="cpu", weights_only=True)["average"])
+        saved = torch.load(path, map_location="cpu", weights_only=True)
+        return dict(saved["average"]), list(saved["slugs"])
     from training import warm_start  # onnx is needed here only
 
-    detector, _ = warm_start.load(path)
+    detector, slugs = warm_start.load(path)
     feed = batches(plan, sources, 0)
-    warm_start.unfold(detector, (images for images, _, _ in itertools.islice(feed, STATISTICS)))
+    warm_start.unfold(detector, (batch.images for batch in itertools.islice(feed, STATISTICS)))
     feed.close()
-    return detector.state_dict()
+    return detector.state_dict(), slugs
 
 
 def train(plan: Plan, sources: list[tuple[float, Source]], out: Path, start_from: Path | None = None) -> Path:
@@ -183,7 +202,7 @@ def train(plan: Plan, sources: list[tuple[float, Source]], out: Path, start_from
     torch.manual_seed(plan.seed)
     model = Detector(len(plan.slugs)).to(device).to(memory_format=torch.channels_last)
     if start_from is not None and not path.exists():
-        load_matching(model, starting_weights(start_from, plan, sources))
+        load_matching(model, *starting_weights(start_from, plan, sources), plan.slugs)
     average = copy.deepcopy(model).eval()
     optimizers = build_optimizers(model, plan.rate)
     iteration, spent = 0, 0.0
@@ -214,7 +233,7 @@ def train(plan: Plan, sources: list[tuple[float, Source]], out: Path, start_from
     began, last_save, last_log = time.monotonic() - spent, time.monotonic(), time.monotonic()
     sums = np.zeros(2)
     feed = batches(plan, sources, iteration)
-    for images, boxes, labels in feed:
+    for images, boxes, labels, taught in feed:
         spent = time.monotonic() - began
         progress = max(iteration / plan.iterations, spent / 60 / plan.minutes if plan.minutes else 0.0)
         if progress >= 1:
@@ -226,7 +245,7 @@ def train(plan: Plan, sources: list[tuple[float, Source]], out: Path, start_from
         pixels = images.to(device, non_blocking=True).permute(0, 3, 1, 2)  # an NHWC view: already channels_last
         with torch.autocast(device.type, torch.bfloat16):
             prediction = model(pixels.float() / 255)
-        label_loss, box_loss = detection_loss(prediction, boxes.to(device), labels.to(device))
+        label_loss, box_loss = detection_loss(prediction, *(part.to(device) for part in (boxes, labels, taught)))
         for optimizer in optimizers:
             optimizer.zero_grad(set_to_none=True)
         (label_loss + box_loss).backward()
@@ -261,7 +280,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder that holds deeppcb/")
     parser.add_argument("--out", type=Path, required=True, help="folder of checkpoints; an interrupted run continues")
     parser.add_argument("--minutes", type=float, default=0.0, help="end the schedule after this wall time; 0: no limit")
-    parser.add_argument("--iterations", type=int, default=20000, help="end of the schedule in batches of 8")
+    parser.add_argument("--iterations", type=int, default=20000, help="end of the schedule in batches")
+    parser.add_argument("--batch", type=int, default=Plan.batch, help="crops a batch")
     parser.add_argument("--pool", type=Path, help="folder of rendered boards (`python -m training pool`) to mix in")
     parser.add_argument(
         "--real",
@@ -293,6 +313,7 @@ def run(args: argparse.Namespace) -> int:
         tuple(recipe.slugs),
         args.iterations,
         args.minutes,
+        batch=args.batch,
         rate=args.rate,
         seed=args.seed,
         wide_share=wide,

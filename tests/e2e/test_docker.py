@@ -372,9 +372,7 @@ def test_a_cut_bundle_is_refused(ops: Ops, bundle: Path, tmp_path: Path) -> None
     assert "sha256sum" in result.stdout
 
 
-def test_kubernetes_gets_what_nuclio_reads(
-    ops: Ops, tmp_path: Path, edited: Callable[[str, str, str], None]
-) -> None:
+def test_kubernetes_gets_what_nuclio_reads(ops: Ops, tmp_path: Path, edited: Callable[[str, str, str], None]) -> None:
     more = {
         "NUCLIO_STANDIN_KUBE": str(tmp_path),
         "NUCTL_NAMESPACE": "cvat",

@@ -3,6 +3,7 @@
 # ruff: noqa: E402  (what may be absent is asked for before it is imported)
 # mypy: disallow-untyped-calls=False
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -160,7 +161,9 @@ def test_training_learns_and_an_interrupted_run_goes_on(tmp_path: Path, capsys: 
 
 def test_collate_pads() -> None:
     crops = [augment.Crop(np.zeros((8, 8, 3), np.uint8), np.ones((n, 4), np.float32), np.zeros(n, int)) for n in (0, 2)]
-    images, box, labels = train.collate(crops)
+    crops[1] = replace(crops[1], taught=(1,))
+    images, box, labels, taught = train.collate(crops, 2)
     assert images.shape == (2, 8, 8, 3)
     assert box.shape == (2, 2, 4)
     assert labels.tolist() == [[PADDING, PADDING], [0, 0]]
+    assert taught.tolist() == [[True, True], [False, True]]

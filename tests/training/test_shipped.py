@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SHIPPED = [name for name in recipes.RECIPES if (ROOT / "functions" / name / "model.onnx").is_file()]
 
 
-@pytest.mark.parametrize("function", recipes.RECIPES)
+@pytest.mark.parametrize("function", sorted(set(recipes.RECIPES) - {"together"}))
 def test_recipes_follow_the_labelmaps(function: str) -> None:
     labelmap = yaml.safe_load((ROOT / "labelmaps" / f"{function.removesuffix('-clean')}.yaml").read_text())
     assert recipes.get(function).slugs == [label["slug"] for label in labelmap["labels"]]
