@@ -5,6 +5,7 @@ import pytest
 
 from training.render import surface
 from training.render.look import KINDS, Look
+from training.render.paintwork import commit
 from training.render.shade import capture, paint, shade
 
 
@@ -103,3 +104,9 @@ def test_jpeg_leaves_traces_and_none_does_not() -> None:
     coded = capture(painted, Look("colour", noise=0, banding=0, jpeg=75), np.random.default_rng(1))
     assert not np.array_equal(plain, coded)
     assert np.abs(plain.astype(int) - coded.astype(int)).mean() < 6
+
+
+def test_paint_beside_the_picture_is_no_defect() -> None:
+    image = np.full((20, 20, 3), 90, np.uint8)
+    beside = image[5:5, 3:9]
+    assert commit(beside, beside.astype(np.float32), beside.astype(np.float32), np.array([3, 5]), 2) is None

@@ -28,6 +28,8 @@ def commit(
     patch: Image, before: NDArray[np.float32], after: NDArray[np.float32], corner: IntPoint, margin: int
 ) -> Box | None:
     """Write the changed pixels and box the visible ones; too few visible: leave the picture as it was."""
+    if patch.size == 0:  # beside the picture
+        return None
     pixels = np.clip(after, 0, 255).astype(np.uint8)
     # Seen through the optics: a line one pixel wide loses more than half of its contrast there.
     seen = blur(np.abs(pixels - before).max(axis=2), 0.9)
