@@ -124,7 +124,7 @@ def _free_directions(coverage: Field, x: float, y: float, pad: float) -> NDArray
     height, width = coverage.shape
     columns = np.clip(np.round(x + (pad + 3) * np.cos(angles)), 0, width - 1).astype(int)
     rows = np.clip(np.round(y + (pad + 3) * np.sin(angles)), 0, height - 1).astype(int)
-    return angles[coverage[rows, columns] < 0.5]
+    return np.asarray(angles[coverage[rows, columns] < 0.5], np.float64)
 
 
 def bore(image: Image, vias: Vias, broken: Sequence[int], look: Look, rng: np.random.Generator) -> None:
