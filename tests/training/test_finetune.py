@@ -205,13 +205,15 @@ def test_images_without_defects_do_not_count_as_defects() -> None:
 
 def test_large_images_are_cut_so_that_every_defect_is_whole_somewhere(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
-    corners = rng.integers(0, 2900, (60, 2)).astype(np.float32)
+    corners = rng.integers(0, 3900, (60, 2)).astype(np.float32)
     boxes = np.concatenate((corners, corners + 100), axis=1)
-    scene = Scene(np.zeros((3000, 3000), np.uint8), boxes, np.zeros(60, np.int64))
+    scene = Scene(np.zeros((4000, 4000), np.uint8), boxes, np.arange(60))  # each with a label of its own
     found = list(user_data.pieces(scene, True, frozenset(), rng))
     assert max(max(piece.image.shape) for piece in found) == user_data.LARGEST_PX
-    whole = sum(int(((piece.boxes[:, 2:] - piece.boxes[:, :2]) >= 99.9).all(1).sum()) for piece in found)
-    assert whole >= 60
+    whole: set[int] = set()
+    for piece in found:
+        whole |= set(piece.labels[((piece.boxes[:, 2:] - piece.boxes[:, :2]) >= 99.9).all(1)].tolist())
+    assert whole == set(range(60))
     apart = list(user_data.pieces(scene, False, frozenset(), rng))
     assert sum(piece.image.size for piece in apart) >= scene.image.size
     clean = Scene(np.zeros((5000, 5000), np.uint8), boxes[:0], np.zeros(0, np.int64))
