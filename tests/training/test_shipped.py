@@ -3,6 +3,7 @@
 # ruff: noqa: E402  (what may be absent is asked for before it is imported)
 # mypy: disallow-untyped-calls=False
 
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -43,3 +44,16 @@ def test_the_calibration_is_not_the_neutral_one(function: str) -> None:
     slope, offset = model_file.read_calibration(onnx.load(ROOT / "functions" / function / "model.onnx"))
     assert (slope > 0).all()
     assert (offset != 0).any()
+
+
+def test_the_clean_weights_can_be_chosen_as_model_yaml_says() -> None:
+    folder = ROOT / "functions" / "inner-layer"
+    weights = folder / "model-clean.onnx"
+    text = (folder / "model.yaml").read_text()
+    chosen = yaml.safe_load(
+        "\n".join(line.removeprefix("# ") for line in text.splitlines() if "# weights:" in line or "# sha256:" in line)
+    )
+    assert chosen == {"weights": weights.name, "sha256": hashlib.sha256(weights.read_bytes()).hexdigest()}
+    details = model_file.metadata(onnx.load(weights))
+    assert model_file.slugs(onnx.load(weights)) == recipes.get("inner-layer").slugs
+    assert "DeepPCB" not in details["provenance"]
