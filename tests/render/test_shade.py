@@ -7,6 +7,7 @@ from training.render import surface
 from training.render.look import KINDS, Look
 from training.render.paintwork import commit
 from training.render.shade import capture, paint, shade
+from training.render.shapes import fill, stroke
 
 
 def halves() -> np.ndarray:
@@ -110,3 +111,6 @@ def test_paint_beside_the_picture_is_no_defect() -> None:
     image = np.full((20, 20, 3), 90, np.uint8)
     beside = image[5:5, 3:9]
     assert commit(beside, beside.astype(np.float32), beside.astype(np.float32), np.array([3, 5]), 2) is None
+    nothing = np.zeros((0, 6), np.uint8)
+    for paint_on in (fill, lambda canvas, points: stroke(canvas, points, 2)):
+        paint_on(nothing, np.array([[0.0, 0.0], [5.0, 5.0], [9.0, 0.0]]))

@@ -39,13 +39,17 @@ def curve(length: float, bend: float, rng: np.random.Generator, angle: float | N
 
 
 def fill(canvas: Mask, points: Points, value: int = 255) -> None:
-    """Fill a polygon on a uint8 canvas with antialiased border."""
+    """Fill a polygon on a uint8 canvas with antialiased border; an empty canvas (beside the picture) stays so."""
+    if canvas.size == 0:
+        return
     fixed = np.round(points * (1 << _SUBPIXEL_BITS)).astype(np.int32)
     cv2.fillPoly(canvas, [fixed], (value,), lineType=cv2.LINE_AA, shift=_SUBPIXEL_BITS)
 
 
 def stroke(canvas: Mask, points: Points, thickness: int, value: int = 255) -> None:
     """Draw an open polyline on a uint8 canvas, antialiased; `thickness` in whole pixels, 1 or more."""
+    if canvas.size == 0:
+        return
     fixed = np.round(points * (1 << _SUBPIXEL_BITS)).astype(np.int32)
     cv2.polylines(canvas, [fixed], False, (value,), thickness, cv2.LINE_AA, _SUBPIXEL_BITS)
 
