@@ -29,7 +29,7 @@ SHOWN = 5  # seeds printed per sample
 class Verdict:
     """How well the weights do on one board; the lowest sorts first."""
 
-    missed: int
+    missed: int  # not found, or not planted for want of a place
     others: int
     slack: float  # minus the smallest margin over the threshold of a right call's score or IoU
     seed: int
@@ -42,7 +42,7 @@ def judge(detector: Detector, recipe: samples.Recipe, megapixels: float = 300.0)
     samples.store(board.image, stored, recipe.file)
     found = detector.detect(decoding.decode(stored.getvalue(), megapixels).pixels).detections
     free = np.ones(len(found), bool)
-    slack, missed = -1.0, 0
+    slack, missed = -1.0, sum(recipe.defects.values()) - len(board.labels)
     table = iou_table(found.boxes, board.boxes)
     for column, label in enumerate(board.labels):
         mine = free & (found.labels == detector.config.slugs.index(label))

@@ -70,9 +70,14 @@ def four_together(data: Path, rendered: Path | None, slugs: list[str]) -> Mix:
 
 
 RENDERED = "Trained on boards rendered by this project, on generated artwork and on open-hardware boards"
+# The recipe trains them together, from the weights of the inner layer (training/README.md).
+FROM_INNER = (
+    "Started from inner-layer weights, which learnt from DeepPCB (its LICENSE file is MIT, its README says: You can "
+    "only use this dataset for research purpose)."
+)
 REAL_TILES = (
     f"{RENDERED}, and on 80 tiles recovered from published pictures of DsPCBSD+ (CC BY 4.0: Lv, S. et al., "
-    "Scientific Data 11, 811, 2024)."
+    f"Scientific Data 11, 811, 2024). {FROM_INNER}"
 )
 
 RECIPES = {
@@ -87,11 +92,11 @@ RECIPES = {
     "inner-layer-clean": Recipe(list(PROCESSES["inner-layer"].labels), 20.8, f"{RENDERED}.", renders_only),
     "acid-outer-layer": Recipe(list(PROCESSES["acid-outer-layer"].labels), 10.0, REAL_TILES, outer_layer),
     "alkaline-outer-layer": Recipe(list(PROCESSES["alkaline-outer-layer"].labels), 10.0, REAL_TILES, outer_layer),
-    "resin-plug": Recipe(list(PROCESSES["resin-plug"].labels), 10.0, f"{RENDERED}.", renders_only),
+    "resin-plug": Recipe(list(PROCESSES["resin-plug"].labels), 10.0, f"{RENDERED}. {FROM_INNER}", renders_only),
     "gold-osp": Recipe(
         list(PROCESSES["gold-osp"].labels),
         10.0,
-        f"{RENDERED}; shapes of defects from MeiweiPCB (Apache-2.0).",
+        f"{RENDERED}; shapes of defects from MeiweiPCB (Apache-2.0). {FROM_INNER}",
         renders_only,
     ),
 }
