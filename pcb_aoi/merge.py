@@ -18,6 +18,10 @@ IOU = 0.5
 """Above this overlap, two boxes of one label are one defect."""
 COVERED = 0.5
 """A fragment goes when this share of it lies in a box of a tile that saw more."""
+NESTED = 0.8
+"""Within a tile, a box goes when this share of it lies in a surer box of its label: detectors box a part of a large
+defect once more. A box under a tenth of the other's size is a defect of its own: the box of a slanted scratch is mostly
+empty."""
 BORDER = 12
 """A box that ends within this many pixels of its tile's border may go on beyond it. Detectors place the end of an
 object that leaves the picture a few pixels inside."""
@@ -40,7 +44,21 @@ def per_tile(found: Detections, tile: Index, classes: int) -> tuple[Detections, 
     order = np.sort(order[np.arange(before) - run_start < MAX_PER_TILE])
     found, tile = found[order], tile[order]
     kept = bx.suppress(found.boxes, found.scores, tile * classes + found.labels, IOU)
-    return found[kept], tile[kept], before - len(order)
+    found, tile = found[kept], tile[kept]
+    whole = ~_nested(found, tile * classes + found.labels)
+    return found[whole], tile[whole], before - len(order)
+
+
+def _nested(found: Detections, group: Index) -> Bool:
+    """(N,): the box lies in a surer one of its group, and so is no defect of its own."""
+    i, j = bx.touching(found.boxes, group)
+    area, shared = bx.area(found.boxes), bx.intersection(found.boxes[i], found.boxes[j])
+    nested = np.zeros(len(found), bool)
+    for part, whole in ((i, j), (j, i)):
+        surer = found.scores[part] < found.scores[whole]
+        part_of: Bool = (area[part] < area[whole]) & (area[part] > 0.1 * area[whole])
+        nested[part[surer & part_of & (shared > NESTED * area[part])]] = True
+    return nested
 
 
 def across_tiles(found: Detections, tile: Index, grid: Grid) -> tuple[Detections, int]:

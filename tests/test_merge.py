@@ -163,6 +163,26 @@ def test_per_tile_keeps_the_best_candidates_of_each_tile() -> None:
     assert kept.scores.min() == scores[50]
 
 
+@pytest.mark.parametrize(
+    ("inner", "inner_score", "label", "left"),
+    [
+        ((40, 10, 80, 60), 0.6, 0, 1),  # a part of the defect, boxed once more
+        ((40, 10, 80, 60), 0.9, 0, 2),  # the surer box is the small one
+        ((40, 10, 80, 60), 0.6, 1, 2),  # another label
+        ((40, 10, 60, 30), 0.6, 0, 2),  # too small to be the same
+        ((70, 10, 130, 60), 0.6, 0, 2),  # half outside
+    ],
+)
+def test_a_part_of_a_defect_is_not_boxed_once_more(
+    inner: tuple[int, int, int, int], inner_score: float, label: int, left: int
+) -> None:
+    boxes = np.array([(0, 0, 100, 100), inner], np.float32)
+    found = Detections(boxes, np.array([0.8, inner_score], np.float32), np.array([0, label]))
+    assert len(merge.per_tile(found, np.zeros(2, np.intp), 2)[0]) == left
+    apart = merge.per_tile(found, np.array([0, 1]), 2)[0]
+    assert len(apart) == 2
+
+
 def test_more_than_the_total_keeps_the_best(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(merge, "MAX_TOTAL", 10)
     x = np.arange(25, dtype=np.float32) * 10
