@@ -20,7 +20,9 @@ COVERED = 0.5
 """A fragment goes when this share of it lies in a box of a tile that saw more."""
 NESTED = 0.8
 """Within a tile, a box goes when this share of it lies in a surer box of its label: detectors box a part of a large
-defect once more. A box under a tenth of the other's size is a defect of its own: the box of a slanted scratch is mostly
+defect once more."""
+SMALL = 0.1
+"""Under this share of the other's area, a nested box is a defect of its own: the box of a slanted scratch is mostly
 empty."""
 BORDER = 12
 """A box that ends within this many pixels of its tile's border may go on beyond it. Detectors place the end of an
@@ -56,7 +58,7 @@ def _nested(found: Detections, group: Index) -> Bool:
     nested = np.zeros(len(found), bool)
     for part, whole in ((i, j), (j, i)):
         surer = found.scores[part] < found.scores[whole]
-        part_of: Bool = (area[part] < area[whole]) & (area[part] > 0.1 * area[whole])
+        part_of: Bool = (area[part] < area[whole]) & (area[part] > SMALL * area[whole])
         nested[part[surer & part_of & (shared > NESTED * area[part])]] = True
     return nested
 
