@@ -11,10 +11,10 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-from pcb_aoi import heads, merge, tiles, weights
+from pcb_aoi import chains, heads, merge, tiles, weights
 from pcb_aoi.detections import Bool, Detections
 from pcb_aoi.errors import DeadlineExceeded, ModelError
-from pcb_aoi.heads import Head
+from pcb_aoi.heads import Head, at_least
 from pcb_aoi.model_config import ModelConfig
 from pcb_aoi.session import Session
 from pcb_aoi.settings import Settings
@@ -60,6 +60,7 @@ class Detector:
     def __init__(self, config: ModelConfig, session: Session, settings: Settings) -> None:
         self.config, self.session, self.settings = config, session, settings
         self._head: Head = heads.get(config.head)
+        self._joined = chains.joined_labels(session.metadata, config.slugs)
 
     @classmethod
     def load(cls, folder: Path, settings: Settings | None = None) -> Self:
@@ -98,6 +99,7 @@ class Detector:
         watch, classes = Stopwatch(), len(self.config.slugs)
         height, width = image.shape[:2]
         scale = self.config.pitch.scale(self.settings.um_per_px)
+        bound, floor = at_least(threshold), chains.floor(threshold, self._joined)
         grid = tiles.plan(height, width, self.config.tile, self.config.overlap, scale)
         self._check_time(len(grid), deadline)
         parts: list[Detections] = []
@@ -109,9 +111,10 @@ class Detector:
             watch.lap("tile")
             outputs = self.session.run(batch)
             watch.lap("infer")
-            candidates = self._head.decode(outputs, classes, threshold)
-            owner = candidates.tile + first
-            found, good = _onto_board(candidates.detections, owner, grid)
+            candidates = self._head.decode(outputs, classes, floor)
+            wanted = (candidates.detections.scores >= bound) | np.isin(candidates.detections.labels, self._joined)
+            owner = candidates.tile[wanted] + first
+            found, good = _onto_board(candidates.detections[wanted], owner, grid)
             found, owner, dropped = merge.per_tile(found, owner[good], classes)
             parts.append(found)
             owners.append(owner)
@@ -124,8 +127,9 @@ class Detector:
                 )
         if bad and not any(len(part) for part in parts):
             raise ModelError("the model gives numbers that are not finite", detail=f"in {bad} output tensors")
-        merged, surplus = merge.across_tiles(Detections.concatenate(parts), np.concatenate(owners), grid)
-        result = _to_image(merged, grid, height, width)
+        everything, owners_of = Detections.concatenate(parts), np.concatenate(owners)
+        merged, surplus = merge.across_tiles(everything, owners_of, grid, self._joined)
+        result = _to_image(merged[merged.scores >= bound], grid, height, width)
         watch.lap("merge")
         notes = self._warnings(height, width, over + surplus, bad)
         return Result(result, len(grid), watch.ms, notes)

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pcb_aoi import boxes as bx
+from pcb_aoi import chains
 from pcb_aoi.detections import Bool, Detections, Float32
 from pcb_aoi.tiles import Grid
 
@@ -63,10 +64,11 @@ def _nested(found: Detections, group: Index) -> Bool:
     return nested
 
 
-def across_tiles(found: Detections, tile: Index, grid: Grid) -> tuple[Detections, int]:
+def across_tiles(found: Detections, tile: Index, grid: Grid, joined: Index | None = None) -> tuple[Detections, int]:
     """Merge the tiles' detections, in board pixels at the model's scale, into one per defect, best score first.
 
-    Returns the merged detections and how many were over MAX_TOTAL.
+    `joined`: the labels that come in pieces (chains.py). Returns the merged detections and how many were over
+    MAX_TOTAL.
     """
     over = max(0, len(found) - MAX_TOTAL)
     if over:
@@ -74,6 +76,8 @@ def across_tiles(found: Detections, tile: Index, grid: Grid) -> tuple[Detections
         found, tile = found[best], tile[best]
     if len(grid) > 1:
         found = _join(found, tile, grid)
+    if joined is not None:
+        found = chains.join(found, joined)
     kept = found[bx.suppress(found.boxes, found.scores, found.labels.astype(np.intp), IOU)]
     return kept[np.lexsort((*kept.boxes.T[::-1], kept.labels, -kept.scores))], over
 

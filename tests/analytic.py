@@ -54,11 +54,11 @@ def i64(values: object) -> npt.NDArray[np.int64]:
     return np.asarray(values, np.int64)
 
 
-def model(tile: int = TILE, zoom: int = 1, stride: int = STRIDE) -> bytes:
+def model(tile: int = TILE, zoom: int = 1, stride: int = STRIDE, joined: tuple[str, ...] = ()) -> bytes:
     """Return the ONNX file; input uint8 (B, tile, tile, 3), outputs boxes (B, N, 4) and scores (B, N, 2).
 
     With `zoom`, only every zoom-th pixel is looked at, and boxes are rounded to that grid: for boards of thousands of
-    tiles. `stride` then counts in such pixels.
+    tiles. `stride` then counts in such pixels. `joined`: labels that are said to come in pieces.
     """
     tile, side = tile // zoom, tile
     position = np.arange(tile, dtype=np.float32)
@@ -137,7 +137,7 @@ def model(tile: int = TILE, zoom: int = 1, stride: int = STRIDE) -> bytes:
         [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
     )
     proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
-    helper.set_model_props(proto, {"slugs": json.dumps(SLUGS)})
+    helper.set_model_props(proto, {"slugs": json.dumps(SLUGS), "joined": json.dumps(joined)})
     onnx.checker.check_model(proto)
     return bytes(proto.SerializeToString())
 

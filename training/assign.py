@@ -15,12 +15,14 @@ from torch import Tensor
 
 from training import boxes as box_math
 from training.net import STRIDES, Prediction
-from training.scene import IGNORED
+from training.scene import IGNORED, PADDING
 
 TOP = 10
 SCORE_POWER = 0.5
 IOU_POWER = 6
 # Longest side, px, from / up to which a level takes part. They overlap: in between the better claim wins.
+PIECE_WEIGHT = 0.3  # of a cell that learns a piece of a scratch: there are tens of them, and ten of another defect
+PIECE_LEAST = 0.1  # what such a cell learns to score before its box fits
 LEVEL_RANGE = {STRIDES[0]: (0.0, 224.0), STRIDES[1]: (72.0, float("inf"))}
 
 
@@ -29,6 +31,15 @@ class Targets(NamedTuple):
     boxes: Tensor  # (B, A, 4) the defect each cell should box; arbitrary where weight is zero
     weights: Tensor  # (B, A) weight of the box term, zero for background
     ignored: Tensor  # (B, A) bool: cells that count neither as defect nor as background
+
+
+class PieceBatch(NamedTuple):
+    """pieces.Pieces of a batch, padded with label PADDING."""
+
+    cells: Tensor  # int64 (B, K)
+    labels: Tensor  # int64 (B, K)
+    boxes: Tensor  # float32 (B, K, 4)
+    of: Tensor  # int64 (B, K)
 
 
 def candidates(prediction: Prediction, defects: Tensor) -> Tensor:
@@ -76,3 +87,28 @@ def assign(prediction: Prediction, defects: Tensor, labels: Tensor) -> Targets:
     target_scores = torch.zeros_like(scores).scatter_(-1, wanted.unsqueeze(-1), weights.unsqueeze(-1))
     target_boxes = defects.gather(1, owner.unsqueeze(-1).expand(-1, -1, 4))
     return Targets(target_scores, target_boxes, weights, ignored & ~chosen.any(1))
+
+
+@torch.no_grad()
+def add_pieces(targets: Targets, prediction: Prediction, pieces: PieceBatch) -> tuple[Targets, Tensor]:
+    """Targets with the pieces of long defects, and the weight (B, A, C) of each cell's score for each label.
+
+    A piece has its cells from the start: no claims. It learns to score its IoU. A cell that boxes another defect
+    keeps to that, and learns nothing of the scratch that crosses it.
+    """
+    share = torch.ones_like(targets.scores)
+    image, row = torch.nonzero(pieces.labels != PADDING, as_tuple=True)
+    cell, label, of = (part[image, row] for part in (pieces.cells, pieces.labels, pieces.of))
+    mine = (label >= 0) & (targets.weights[image, cell] == 0)
+    share[image[~mine], cell[~mine], of[~mine]] = 0
+    image, row, cell, label = image[mine], row[mine], cell[mine], label[mine]
+    boxes = pieces.boxes[image, row]
+    score = box_math.iou(boxes, prediction.boxes[image, cell]).clamp(min=PIECE_LEAST)
+    scores, target_boxes, weights = targets.scores.clone(), targets.boxes.clone(), targets.weights.clone()
+    scores[image, cell, label] = score
+    share[image, cell, label] = PIECE_WEIGHT
+    target_boxes[image, cell] = boxes
+    weights[image, cell] = PIECE_WEIGHT * score
+    ignored = targets.ignored.clone()
+    ignored[image, cell] = False
+    return Targets(scores, target_boxes, weights, ignored), share

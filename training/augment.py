@@ -9,7 +9,10 @@ from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
+from training import pieces
+from training.pieces import Pieces
 from training.scene import IGNORED, Boxes, Image, Labels, Scene
 
 NEAR_DEFECT = 0.8  # share of crops placed to hold a chosen defect
@@ -30,6 +33,7 @@ class Crop:
     boxes: Boxes
     labels: Labels
     taught: tuple[int, ...] | None = None  # as the scene's
+    pieces: Pieces = pieces.NONE
 
 
 def undo_defects(scene: Scene, rng: np.random.Generator) -> Scene:
@@ -91,6 +95,19 @@ def cut(scene: Scene, x: int, y: int, side: int, fragments: frozenset[int]) -> t
             labels[row] = scene.labels[row] if (extent[2:] - extent[:2]).max() >= FRAGMENT_PX else IGNORED
             clipped[row] = (extent + np.array([-margin, -margin, margin, margin], np.float32)).clip(0, side)
     return clipped[seen], labels[seen]
+
+
+def apart(scene: Scene, joined: frozenset[int]) -> tuple[Scene, NDArray[np.float32], NDArray[np.int64]]:
+    """The scene without the defects learnt in pieces, and the points (P, 2) and owners (P,) of their trails."""
+    owners = scene.trails[:, 2].astype(np.int64)
+    known = np.isin(np.arange(len(scene.labels)), owners) & np.isin(scene.labels, list(joined))
+    if not known.any():
+        return scene, np.empty((0, 2), np.float32), np.empty(0, np.int64)
+    kept, mine = ~known, known[owners]
+    trails = scene.trails[~mine].copy()
+    trails[:, 2] = (np.cumsum(kept) - 1)[owners[~mine]]
+    rest = replace(scene, boxes=scene.boxes[kept], labels=scene.labels[kept], trails=trails)
+    return rest, scene.trails[mine, :2] + np.float32(0.5), owners[mine]
 
 
 def turn(image: Image, boxes: Boxes, rng: np.random.Generator) -> tuple[Image, Boxes]:
@@ -194,9 +211,11 @@ def crop(
     rng: np.random.Generator,
     fragments: frozenset[int] = frozenset(),
     counterparts: dict[int, int] | None = None,
+    joined: frozenset[int] = frozenset(),
 ) -> Crop:
     """A random training crop of `side` x `side` px.
 
+    `joined`: labels learnt in pieces, where the scene knows their trail; the rest keep their boxes.
     `counterparts` says what each label becomes when copper and laminate are exchanged: a gap in a line becomes a
     bridge over a slot, a bite a tooth, a hole an island. It turns boards of lines into boards of slots in planes,
     which the set hardly has.
@@ -205,14 +224,17 @@ def crop(
     scale = rng.uniform(*SCALES) if rng.random() < SCALED else 1.0
     window = min(round(side / scale), *scene.image.shape[:2])
     x, y = place(scene, window, rng)
-    boxes, labels = cut(scene, x, y, window, fragments)
+    rest, points, owners = apart(scene, joined)
+    boxes, labels = cut(rest, x, y, window, fragments)
     image = scene.image[y : y + window, x : x + window]
-    image, boxes = turn(image, boxes, rng)
+    points = points - np.array([x, y], np.float32)
+    image, moved = turn(image, np.concatenate((boxes, np.tile(points, 2))), rng)
+    boxes, points = moved[: len(boxes)], moved[len(boxes) :, :2]
     image = np.ascontiguousarray(image)
     if window != side:
         kind = cv2.INTER_AREA if window > side else cv2.INTER_LINEAR
         image = np.asarray(cv2.resize(image, (side, side), interpolation=kind), np.uint8)
-        boxes = boxes * np.float32(side / window)
+        boxes, points = boxes * np.float32(side / window), points * np.float32(side / window)
     if counterparts and rng.random() < INVERTED and is_near_binary(image):
         image = 255 - image
         labels = np.array([counterparts.get(label, label) for label in labels.tolist()], np.int64)
@@ -222,4 +244,5 @@ def crop(
         image = change_contrast(image, rng)
     if image.ndim == 2:
         image = np.repeat(image[:, :, None], 3, axis=2)
-    return Crop(image, boxes.astype(np.float32), labels, scene.taught)
+    found = pieces.cut(points, scene.labels[owners], owners, side) if len(points) else pieces.NONE
+    return Crop(image, boxes.astype(np.float32), labels, scene.taught, found)

@@ -12,18 +12,21 @@ Images are of the calibration split (deeppcb.py, rendered.py): neither trained o
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 
+from pcb_aoi import chains
 from training import evaluate, metrics, model_file, predict
 from training.scene import Scene
 
 FEWEST = 20  # defects of a label below which its score is left alone
 SLOPES = (0.5, 2.0)
 PRECISION_FLOOR = 0.5  # no label may be wrong more often than right, whatever its F1: false calls cost trust
+CHAIN_POINTS = [float(point) for point in np.round(np.arange(0.05, 0.96, 0.05), 2)]
 SMOOTH = 9  # scores over which the F1 curve is averaged: its very top is luck
 
 
@@ -57,6 +60,42 @@ def fit_slope(curve: metrics.Curve, point: float) -> float:
     return float(slopes[likelihood.argmax()])
 
 
+def defects(scenes: Sequence[Scene], label: int) -> int:
+    """How many defects of the label the scenes have."""
+    return sum(int((scene.labels == label).sum()) for scene in scenes)
+
+
+def settle(
+    scenes: Sequence[Scene],
+    found: Sequence[predict.Detections],
+    label: int,
+    in_pieces: bool,
+    target_recall: float | None = None,
+) -> tuple[metrics.Curve, float, float]:
+    """(curve, point, slope) of a label: which score becomes 0.5, and how steep scores are round it.
+
+    found: `predict.pieces` of the scenes. A label found in pieces has a curve of its own for each point, as weaker
+    pieces are joined to what reaches the point; its slope stays 1, so that they still are once the point is 0.5.
+    """
+    if not in_pieces:
+        curve = metrics.curve(scenes, found, label)
+        if not len(curve.scores):
+            return curve, 0.5, 1.0
+        point = best_point(curve, target_recall)
+        return curve, point, fit_slope(curve, point)
+    tried = []
+    for point in CHAIN_POINTS:
+        odds = point / (1 - point) * chains.WEAK / (1 - chains.WEAK)
+        curve = metrics.curve(scenes, [predict.chain(one, label, odds / (1 + odds)) for one in found], label)
+        precision, recall, f1 = curve.at(point)
+        worth = f1 * (precision >= PRECISION_FLOOR)
+        if target_recall is not None:  # the highest point that reaches it; else the lowest of all
+            worth = 1 + point if recall >= target_recall else -point
+        tried.append((worth, point, curve))
+    _, point, curve = max(tried, key=lambda one: one[:2])
+    return curve, point, 1.0
+
+
 def wrong_calls(curve: metrics.Curve, threshold: float) -> int:
     """Calls at or over the threshold that find nothing."""
     return int((~curve.right[curve.scores >= threshold]).sum())
@@ -82,23 +121,23 @@ def run(args: argparse.Namespace) -> int:
     if not args.pool or (args.function == evaluate.REAL and (args.data / "deeppcb").is_dir()):
         scenes = evaluate.load_set(args.set, args.function, args.data, slugs)
     session = predict.open_session(path)
-    results = [predict.detect(session, scene.image) for scene in scenes]
+    in_pieces = predict.joined(session).tolist()
+    results = [predict.pieces(session, scene.image) for scene in scenes]
     rendered: list[Scene] = []
     if args.pool:
         from training.pool import read_all  # the renderer is needed here only
 
         rendered = read_all(args.pool)
-    drawn = [predict.detect(session, scene.image) for scene in rendered]
+    drawn = [predict.pieces(session, scene.image) for scene in rendered]
     price = np.zeros(2)  # false calls per megapixel before and after
     for index, slug in enumerate(slugs):
-        seen, curve = scenes, metrics.curve(scenes, results, index)
-        if curve.defects < FEWEST and rendered:  # no real picture of this label: a rendered one is better than none
-            seen, curve = rendered, metrics.curve(rendered, drawn, index)
+        seen, found = scenes, results
+        if defects(scenes, index) < FEWEST and rendered:  # no real picture of it: a rendered one is better than none
+            seen, found = rendered, drawn
+        curve, point, steep = settle(seen, found, index, index in in_pieces, args.target_recall)
         if curve.defects < FEWEST or not len(curve.scores):
             print(f"{slug:18} {curve.defects} defects: left as it is")
             continue
-        point = best_point(curve, args.target_recall)
-        steep = fit_slope(curve, point)
         before, after = curve.at(0.5), curve.at(point)
         print(
             f"{slug:18} {point:.3f} becomes 0.5, slope {steep:.2f}: precision {before[0]:.3f} -> {after[0]:.3f}, "

@@ -86,6 +86,12 @@ def provenance(checkpoint: Path, recipe: recipes.Recipe) -> str:
     return " ".join(own + [f"Trained on {real_sets.SETS[name].credit}." for name in saved.get("real", [])])
 
 
+def joined(checkpoint: Path, slugs: list[str]) -> list[str]:
+    """The labels learnt in pieces (pieces.py), which the engine joins."""
+    saved = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    return [slug for slug in saved.get("joined", []) if slug in slugs]
+
+
 def to_onnx(detector: Detector, labels: int) -> onnx.ModelProto:
     """The graph, with dynamic batch, height and width. `detector` is folded in place."""
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
@@ -129,6 +135,7 @@ def run(args: argparse.Namespace) -> int:
         "tile": str(recipe.tile),
         "um_per_px": str(recipe.um_per_px),
         "provenance": provenance(args.checkpoint, recipe),
+        "joined": json.dumps(joined(args.checkpoint, slugs)),
     }
     onnx.helper.set_model_props(model, details)
     path = args.out or Path("functions") / args.function / "model.onnx"

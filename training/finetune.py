@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +30,7 @@ from training.archive import ArchiveError
 from training.formats import FormatError
 from training.ignored import without_ignored
 from training.labels import Names, UnknownLabelError
-from training.scene import Scene, Source
+from training.scene import Image, Scene, Source
 from training.sheets import Sheets, Stored
 
 KEEP_SHARE = 0.4  # of the crops, with --keep-pool: rendered boards
@@ -48,11 +48,13 @@ TOLD = (
 )
 
 
-def measured(session: InferenceSession, scenes: Sequence[Scene]) -> tuple[list[Scene], list[predict.Detections]]:
+def measured(
+    detect: Callable[[InferenceSession, Image], predict.Detections], session: InferenceSession, scenes: Sequence[Scene]
+) -> tuple[list[Scene], list[predict.Detections]]:
     """Detections on every scene; of the scenes themselves only shape and truth are kept, one is in memory at a time."""
     kept, results = [], []
     for scene in scenes:
-        scene, result = without_ignored(scene, predict.detect(session, scene.image))
+        scene, result = without_ignored(scene, detect(session, scene.image))
         stub = np.broadcast_to(np.uint8(0), scene.image.shape[:2])
         kept.append(Scene(stub, scene.boxes, scene.labels, scene.name))
         results.append(result)
@@ -62,15 +64,14 @@ def measured(session: InferenceSession, scenes: Sequence[Scene]) -> tuple[list[S
 def recalibrate(model: onnx.ModelProto, scenes: Sequence[Scene]) -> None:
     """Put each label's best threshold at 0.5, in place; labels with too few defects keep what the old weights had."""
     session = predict.open_session(model.SerializeToString())
-    kept, results = measured(session, scenes)
+    kept, results = measured(predict.pieces, session, scenes)
+    in_pieces = predict.joined(session).tolist()
     slope, offset = model_file.read_calibration(model)
     for label, slug in enumerate(model_file.slugs(model)):
-        curve = metrics.curve(kept, results, label)
+        curve, point, steep = calibrate.settle(kept, results, label, label in in_pieces)
         if curve.defects < calibrate.FEWEST or not curve.right.any():
             print(f"{slug:18} {curve.defects} defects to calibrate with: keeps its calibration")
             continue
-        point = calibrate.best_point(curve)
-        steep = calibrate.fit_slope(curve, point)
         print(f"{slug:18} {point:.3f} becomes 0.5, slope {steep:.2f}")
         offset[label] = steep * (offset[label] - calibrate.logit(np.array([point]))[0])
         slope[label] *= steep
@@ -80,7 +81,7 @@ def recalibrate(model: onnx.ModelProto, scenes: Sequence[Scene]) -> None:
 def average(model: onnx.ModelProto, scenes: Sequence[Scene], title: str) -> float:
     """mAP@0.5 of a model, and its table printed."""
     session = predict.open_session(model.SerializeToString())
-    kept, results = measured(session, scenes)
+    kept, results = measured(predict.detect, session, scenes)
     slugs = model_file.slugs(model)
     print(f"\n## {title}\n\n{evaluate.table(kept, results, slugs, THRESHOLD)}")
     return float(np.nanmean(metrics.average_precision(kept, results, len(slugs))[:, 0]))
@@ -99,12 +100,12 @@ def fingerprint(start: bytes, parts: user_data.Split, args: argparse.Namespace) 
 
 def trained(args: argparse.Namespace, config: ModelConfig, start: Path, out: Path) -> onnx.ModelProto:
     """Train from the weights in `start` on the scenes under `out`, as a model with the old calibration."""
-    from training import export, pool, recipes, train  # torch is needed here only
+    from training import batches, export, pool, recipes, train  # torch is needed here only
 
     sources: list[tuple[float, Source]] = [(1.0, Sheets(Stored(out / "train")))]
     if args.keep_pool:
         sources = [(1 - KEEP_SHARE, sources[0][1]), (KEEP_SHARE, pool.Pool(args.keep_pool))]
-    plan = train.Plan(
+    plan = batches.Plan(
         config.slugs,
         args.iterations,
         args.minutes,
@@ -142,7 +143,7 @@ def finetune(args: argparse.Namespace) -> int:
         (out / "checkpoint.pt").unlink(missing_ok=True)
         (out / "start.onnx").write_bytes(content)
         mark.write_text(run)
-    from training.train import Plan
+    from training.batches import Plan
 
     fragments = frozenset(config.slugs.index(slug) for slug in Plan.fragments if slug in config.slugs)
     user_data.store(parts, out, config.pitch.scale(args.um_per_px), fragments, report)

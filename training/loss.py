@@ -6,7 +6,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from training import boxes as box_math
-from training.assign import assign
+from training.assign import PieceBatch, add_pieces, assign
 from training.net import Prediction
 
 NEGATIVE_WEIGHT = 0.75
@@ -14,13 +14,20 @@ BOX_WEIGHT = 2.5
 
 
 def detection_loss(
-    prediction: Prediction, defects: Tensor, labels: Tensor, taught: Tensor | None = None
+    prediction: Prediction,
+    defects: Tensor,
+    labels: Tensor,
+    taught: Tensor | None = None,
+    pieces: PieceBatch | None = None,
 ) -> tuple[Tensor, Tensor]:
     """(classification, box) losses of a batch, scalars; defects (B, M, 4) xyxy px, labels int64 (B, M).
 
     `taught` bool (B, C): the labels that an image can teach; of the others it is not known where they are.
+    `pieces`: of long defects, beside the boxes of the others.
     """
-    targets = assign(prediction, defects, labels)
+    targets, share = assign(prediction, defects, labels), None
+    if pieces is not None:
+        targets, share = add_pieces(targets, prediction, pieces)
     total = targets.weights.sum().clamp(min=1.0)
 
     # Varifocal: a defect's cells weigh as much as they should score, background cells as much as they wrongly do.
@@ -29,6 +36,8 @@ def detection_loss(
     weight = weight.masked_fill(targets.ignored.unsqueeze(-1), 0.0)
     if taught is not None:
         weight = weight * taught.unsqueeze(1)
+    if share is not None:
+        weight = weight * share
     label_loss = F.binary_cross_entropy_with_logits(prediction.logits, targets.scores, weight=weight, reduction="sum")
 
     positive = targets.weights > 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,7 +68,7 @@ def right_calls(boxes: Boxes, truth: Boxes) -> NDArray[np.bool_]:
     return matches(boxes, truth) >= 0
 
 
-def curve(scenes: list[Scene], results: list[Detections], label: int) -> Curve:
+def curve(scenes: Sequence[Scene], results: Sequence[Detections], label: int) -> Curve:
     """The curve of one label, or of all labels together with label -1 (a call must still name the right one)."""
     if label < 0:
         labels = np.concatenate([scene.labels for scene in scenes] + [result.labels for result in results])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,8 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from pcb_aoi import chains
+from pcb_aoi.detections import Detections as Found
 from training.scene import Boxes, Image, Labels
 
 MULTIPLE = 32  # the net's coarsest stride
@@ -49,7 +52,33 @@ def suppress(boxes: Boxes, scores: NDArray[np.float32]) -> NDArray[np.int64]:
 
 
 def detect(session: onnxruntime.InferenceSession, image: Image) -> Detections:
-    """All detections over SCORE_FLOOR, suppressed label by label (across labels costs almost a point of mAP)."""
+    """All detections over SCORE_FLOOR, suppressed label by label (across labels costs almost a point of mAP).
+
+    Labels that the weights find in pieces are joined as the engine does it.
+    """
+    found = pieces(session, image)
+    for label in joined(session):
+        found = chain(found, int(label), chains.WEAK)
+    return found
+
+
+def joined(session: onnxruntime.InferenceSession) -> Labels:
+    """The labels that the weights find in pieces."""
+    metadata = session.get_modelmeta().custom_metadata_map
+    return np.asarray(chains.joined_labels(metadata, json.loads(metadata.get("slugs", "[]"))), np.int64)
+
+
+def chain(found: Detections, label: int, weak: float) -> Detections:
+    """Join the pieces of one label that score at least `weak`; weaker ones go. Best first again."""
+    kept = (found.labels != label) | (found.scores >= weak)
+    parts = Found(found.boxes[kept], found.scores[kept], found.labels[kept].astype(np.int32))
+    whole = chains.join(parts, np.array([label]))
+    order = np.argsort(-whole.scores, kind="stable")
+    return Detections(whole.boxes[order], whole.scores[order], whole.labels[order].astype(np.int64))
+
+
+def pieces(session: onnxruntime.InferenceSession, image: Image) -> Detections:
+    """What the net says, suppressed label by label, before pieces are joined."""
     height, width = image.shape[:2]
     rgb = np.repeat(image[:, :, None], 3, axis=2) if image.ndim == 2 else image
     padding = ((0, -height % MULTIPLE), (0, -width % MULTIPLE), (0, 0))

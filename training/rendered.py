@@ -9,16 +9,15 @@ from __future__ import annotations
 from functools import lru_cache
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from training.render.board import PROCESSES, Board, render_board
 from training.render.look import Look
-from training.render.paintwork import VISIBLE
 from training.render.real_artwork import BoardLayer, load_artwork
 from training.render.shape_bank import ShapeBank
 from training.render.tiles import PITCHES
+from training.render.visible import changes, seen
 from training.scene import Scene
 
 SIDE = 640
@@ -37,15 +36,22 @@ def artwork(folder: Path, held_out: bool) -> tuple[BoardLayer, ...]:
 
 
 def trails(board: Board, clean: NDArray[np.uint8], long_labels: tuple[str, ...]) -> NDArray[np.float32]:
-    """(P, 3) x, y, index: pixels in which the board differs from its twin inside the boxes of `long_labels`."""
-    changed = np.abs(board.image.astype(np.int16) - clean).max(axis=2).astype(np.float32)
-    seen = cv2.GaussianBlur(changed, (0, 0), 0.9) > VISIBLE
+    """(P, 3) x, y, index: pixels in which the board differs from its twin inside the boxes of `long_labels`.
+
+    Not those in the smaller box of a defect of another label: the box of a slanted scratch is mostly empty.
+    """
+    shows = seen(changes(board.image, clean))
+    area = (board.boxes[:, 2:] - board.boxes[:, :2]).prod(axis=1)
     found = []
     for row, (label, box) in enumerate(zip(board.labels, board.boxes, strict=True)):
         if label not in long_labels:
             continue
         x1, y1, x2, y2 = np.round(box).astype(int)
-        y, x = np.nonzero(seen[y1:y2, x1:x2])
+        own = shows[y1:y2, x1:x2].copy()
+        for other in np.flatnonzero((area < area[row]) & (np.array(board.labels) != label)):
+            left, top, right, bottom = np.round(board.boxes[other]).astype(int)
+            own[max(top - y1, 0) : max(bottom - y1, 0), max(left - x1, 0) : max(right - x1, 0)] = False
+        y, x = np.nonzero(own)
         _, first = np.unique((y // CELL) * 4096 + x // CELL, return_index=True)
         owner = np.full(len(first), row)
         found.append(np.stack((x[first] + x1, y[first] + y1, owner), axis=1).astype(np.float32))
@@ -70,14 +76,9 @@ def render_tile(function: str, data: Path, split: str, seed: int, number: int) -
         window = layers[int(rng.integers(len(layers)))].crop((SIDE, SIDE), pitch, rng)
     shapes = ShapeBank.load(data / "meiwei-masks", held_out) if function == "gold-osp" else None
     rate = 0.0 if rng.random() < CLEAN[split] else PER_MEGAPIXEL
-    again = int(rng.integers(2**62))
-
-    def draw(defects: float) -> Board:
-        own = np.random.default_rng(again)
-        return render_board(function, (SIDE, SIDE), pitch, look, own, defects, 0.0, window, shapes)
-
-    board = draw(rate)
-    clean = draw(0.0).image if len(board.boxes) else board.image
+    own = np.random.default_rng(int(rng.integers(2**62)))
+    board = render_board(function, (SIDE, SIDE), pitch, look, own, rate, 0.0, window, shapes)
+    clean = board.image if board.clean is None else board.clean
     slugs = PROCESSES[function].labels
     grey = look.kind == "grey"
     return Scene(

@@ -14,25 +14,21 @@ import copy
 import itertools
 import math
 import os
-import queue
 import sys
-import threading
 import time
-from collections.abc import Generator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from training import augment, real_sets
+from training import real_sets
+from training.assign import PieceBatch
+from training.batches import Plan, batches
 from training.loss import detection_loss
 from training.muon import build_optimizers
 from training.net import Detector
-from training.rendered import LONG_LABELS
-from training.scene import PADDING, Source
+from training.scene import Source
 
 # glibc hands freed memory back to the kernel and fetches it again at every step; the activations of a net make that
 # a tenth of the time. The variables are read at process start only, hence the re-exec.
@@ -47,100 +43,12 @@ SAVE_SECONDS = 60.0
 STATISTICS = 12  # batches from which a model.onnx that is trained further gets its batch norms back
 
 
-@dataclass(frozen=True)
-class Plan:
-    """What a run does; stored in its checkpoints."""
-
-    slugs: tuple[str, ...]
-    iterations: int
-    minutes: float
-    batch: int = 8
-    side: int = 320
-    wide_share: float = 0.0  # share of batches of a quarter as many crops twice as wide: defects as long as a tile
-    rate: float = 2.5e-3
-    seed: int = 1
-    # Published sets of real boards (real_sets.py) it learns from, for the weights' provenance.
-    real: tuple[str, ...] = ()
-    rendered: bool = True  # whether what the recipe's provenance says is true of it, too
-    fragments: tuple[str, ...] = LONG_LABELS
-    # Labels that become each other when copper and laminate are exchanged.
-    counterparts: tuple[tuple[str, str], ...] = (("open", "short"), ("nick", "spur"), ("pinhole", "residual_copper"))
-
-
 def restart_with_allocator() -> None:
     """Run this process again with glibc told to keep its memory; returns at once the second time."""
     if sys.platform != "linux" or all(os.environ.get(key) == value for key, value in ALLOCATOR.items()):
         return
     os.environ.update(ALLOCATOR)
     os.execv(sys.executable, [sys.executable, "-m", "training", *sys.argv[1:]])
-
-
-class Batch(NamedTuple):
-    images: Tensor  # uint8 (B, S, S, 3)
-    boxes: Tensor  # float32 (B, M, 4)
-    labels: Tensor  # int64 (B, M), padded with PADDING
-    taught: Tensor  # bool (B, C): labels that the image can teach
-
-
-def collate(crops: list[augment.Crop], classes: int) -> Batch:
-    """Stack crops; `classes` is the number of labels."""
-    most = max(1, *(len(crop.boxes) for crop in crops))
-    boxes = np.zeros((len(crops), most, 4), np.float32)
-    labels = np.full((len(crops), most), PADDING, np.int64)
-    taught = np.zeros((len(crops), classes), bool)
-    for row, crop in enumerate(crops):
-        taught[row, slice(None) if crop.taught is None else list(crop.taught)] = True
-        boxes[row, : len(crop.boxes)] = crop.boxes
-        labels[row, : len(crop.labels)] = crop.labels
-    images = np.stack([crop.image for crop in crops])
-    return Batch(*(torch.from_numpy(array) for array in (images, boxes, labels, taught)))
-
-
-def batches(plan: Plan, sources: list[tuple[float, Source]], start: int) -> Generator[Batch, None, None]:
-    """Endless batches, made by a thread a few ahead; batch number i depends on the seed and i alone."""
-    shares = np.array([share for share, _ in sources])
-    shares /= shares.sum()
-    fragments = frozenset(plan.slugs.index(slug) for slug in plan.fragments if slug in plan.slugs)
-    pairs = [(plan.slugs.index(a), plan.slugs.index(b)) for a, b in plan.counterparts if {a, b} <= set(plan.slugs)]
-    exchanged = {one: other for pair in pairs for one, other in (pair, pair[::-1])}
-    if len(pairs) < len(plan.counterparts):
-        exchanged = {}  # a label without its counterpart would be taught under a wrong name
-    ready: queue.Queue[Batch | BaseException] = queue.Queue(maxsize=6)
-
-    stop = threading.Event()
-
-    def put(item: Batch | BaseException) -> None:
-        while not stop.is_set():
-            try:
-                return ready.put(item, timeout=0.5)
-            except queue.Full:
-                continue
-
-    def produce() -> None:
-        number = start
-        try:
-            while not stop.is_set():
-                rng = np.random.default_rng((plan.seed, number))
-                wide = rng.random() < plan.wide_share
-                count, side = (plan.batch // 4, plan.side * 2) if wide else (plan.batch, plan.side)
-                picked = rng.choice(len(sources), size=count, p=shares)
-                crops = [augment.crop(sources[i][1].draw(rng), side, rng, fragments, exchanged) for i in picked]
-                put(collate(crops, len(plan.slugs)))
-                number += 1
-        except BaseException as error:  # a dead producer must end the run, not hang it
-            put(error)
-
-    producer = threading.Thread(target=produce, daemon=True)
-    producer.start()
-    try:
-        while True:
-            item = ready.get()
-            if isinstance(item, BaseException):
-                raise item
-            yield item
-    finally:  # a thread still at work when the interpreter ends aborts the process
-        stop.set()
-        producer.join()
 
 
 def learning_rate(iteration: int, progress: float) -> float:
@@ -222,6 +130,7 @@ def train(plan: Plan, sources: list[tuple[float, Source]], out: Path, start_from
             "iteration": iteration,
             "seconds": spent,
             "slugs": list(plan.slugs),
+            "joined": list(plan.joined) if plan.rendered else [],  # published sets know boxes, no trails
             "real": list(plan.real),
             "rendered": plan.rendered,
         }
@@ -232,7 +141,7 @@ def train(plan: Plan, sources: list[tuple[float, Source]], out: Path, start_from
     began, last_save, last_log = time.monotonic() - spent, time.monotonic(), time.monotonic()
     sums = np.zeros(2)
     feed = batches(plan, sources, iteration)
-    for images, boxes, labels, taught in feed:
+    for images, boxes, labels, taught, pieces in feed:
         spent = time.monotonic() - began
         progress = max(iteration / plan.iterations, spent / 60 / plan.minutes if plan.minutes else 0.0)
         if progress >= 1:
@@ -244,7 +153,8 @@ def train(plan: Plan, sources: list[tuple[float, Source]], out: Path, start_from
         pixels = images.to(device, non_blocking=True).permute(0, 3, 1, 2)  # an NHWC view: already channels_last
         with torch.autocast(device.type, torch.bfloat16):
             prediction = model(pixels.float() / 255)
-        label_loss, box_loss = detection_loss(prediction, *(part.to(device) for part in (boxes, labels, taught)))
+        parts = PieceBatch(*(part.to(device) for part in pieces))
+        label_loss, box_loss = detection_loss(prediction, boxes.to(device), labels.to(device), taught.to(device), parts)
         for optimizer in optimizers:
             optimizer.zero_grad(set_to_none=True)
         (label_loss + box_loss).backward()

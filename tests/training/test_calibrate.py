@@ -52,7 +52,8 @@ def rendered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "pool"
     folder.mkdir()
     pool.write(folder / "0.npz", Scene(np.zeros((500, 1000), np.uint8), truth(), np.zeros(DEFECTS, np.int64), "0"))
-    monkeypatch.setattr(predict, "detect", detect)
+    monkeypatch.setattr(predict, "pieces", detect)
+    monkeypatch.setattr(predict, "joined", lambda session: np.empty(0, np.int64))
     monkeypatch.setattr(predict, "open_session", lambda path: None)
     return folder
 
@@ -101,3 +102,27 @@ def test_a_recall_out_of_reach_is_said(model: Path, rendered: Path, capsys: pyte
     pool.write(rendered / "1.npz", missing)
     assert run("resin-plug", "--model", str(model), "--pool", str(rendered), "--target-recall", "0.9") == 0
     assert "0.9 is out of reach" in capsys.readouterr().out
+
+
+def scratches(bridge: float) -> tuple[list[Scene], list[predict.Detections]]:
+    """Scratches found as two strong ends and a bridge between them, and a false call of 0.55 beside each."""
+    truth = np.array([[0, 0, 100, 10]], np.float32)
+    boxes = np.array([[0, 0, 40, 10], [60, 0, 100, 10], [300, 0, 400, 10], [38, 0, 62, 10]], np.float32)
+    scores = np.array([0.9, 0.9, 0.55, bridge], np.float32)
+    found = predict.Detections(boxes, scores, np.zeros(4, np.int64))
+    return [Scene(np.zeros((20, 500), np.uint8), truth, np.zeros(1, np.int64))] * DEFECTS, [found] * DEFECTS
+
+
+def test_pieces_are_joined_as_they_will_be_once_the_point_is_half() -> None:
+    curve, point, slope = calibrate.settle(*scratches(bridge=0.4), label=0, in_pieces=True)
+    # The bridge must stay over the weak score, a quarter where the point is half: an odds ratio of three.
+    assert point == pytest.approx(0.65)
+    assert slope == 1
+    assert curve.at(point) == (1, 1, 1)
+    assert calibrate.settle(*scratches(bridge=0.4), label=0, in_pieces=False)[0].at(0.5)[1] == 0
+
+
+def test_a_weak_bridge_asks_for_a_lower_point() -> None:
+    curve, point, _ = calibrate.settle(*scratches(bridge=0.2), label=0, in_pieces=True)
+    assert point <= 0.4
+    assert curve.at(point)[:2] == (0.5, 1)

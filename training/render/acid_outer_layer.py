@@ -15,6 +15,7 @@ from training.render.look import Look
 from training.render.noise import Image
 from training.render.scene import Scene, Truth, etched
 from training.render.shade import capture, paint
+from training.render.visible import MARGIN_PX
 
 LABELS = (
     "open",
@@ -28,14 +29,14 @@ LABELS = (
     "foreign_object",
 )
 
-MARGIN_UM = 45.0  # annotators of the public set of this kind draw tight boxes
+WHOLE = ("broken_tent", "hole_breakout")  # the pad is judged
 
 
 def render(scene: Scene) -> tuple[Image, Truth]:
     """Draw an acid-etched outer layer in grey or colour; a binary look is drawn grey."""
     etch_rng, hole_rng, paint_rng, surface_rng, camera_rng = scene.rng.spawn(5)
     look = thick_copper(scene.look, paint_rng)
-    margin = max(round(MARGIN_UM / scene.um_per_px), 2)
+    margin = MARGIN_PX
     size = scene.artwork.copper.shape
     pads = holes.usable(scene.artwork.vias, (size[0], size[1]))
     count = Counter(scene.wanted)

@@ -15,6 +15,7 @@ from training.render.noise import Image
 from training.render.scene import Scene, Truth, etched, scatter
 from training.render.shade import capture, paint
 from training.render.surface import harmless, scratch
+from training.render.visible import MARGIN_PX
 
 LABELS = (
     "open",
@@ -28,14 +29,12 @@ LABELS = (
     "scratch",
 )
 
-MARGIN_UM = 45.0
-
 
 def render(scene: Scene) -> tuple[Image, Truth]:
     """Draw an alkaline-etched outer layer in grey or colour; a binary look is drawn grey."""
     etch_rng, hole_rng, film_rng, paint_rng, surface_rng, camera_rng = scene.rng.spawn(6)
     look = overplated(scene.look, paint_rng)
-    margin = max(round(MARGIN_UM / scene.um_per_px), 2)
+    margin = MARGIN_PX
     height, width = scene.artwork.copper.shape
     vias = holes.drift(holes.usable(scene.artwork.vias, (height, width)), hole_rng)
     in_mask = [label for label in scene.wanted if label in ETCH_LABELS]

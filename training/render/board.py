@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ from training.render.look import Look
 from training.render.noise import Image
 from training.render.scene import Scene, Truth
 from training.render.shape_bank import ShapeBank
+from training.render.visible import measure
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +25,7 @@ class Board:
     image: Image  # uint8 (H, W, 3) RGB
     boxes: NDArray[np.float32]  # (N, 4) x1, y1, x2, y2 in pixels, clipped to the picture
     labels: list[str]  # N slugs
+    clean: Image | None = None  # the same board without its defects, pixel for pixel; not known of inner layers
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +36,16 @@ class Process:
     um_per_px: float  # native pitch
     planes: bool  # whether its artwork has plane and hatched layers
     render: Callable[[Scene], tuple[Image, Truth]]
+    # Labels judged as a whole pad or plug, whose box is drawn round that. None: an inner layer, whose boxes have the
+    # wide margins of the public set's annotators and are measured in the etched copper (scene.etched).
+    whole: tuple[str, ...] | None = ()
 
 
 PROCESSES: Mapping[str, Process] = {
-    "inner-layer": Process(inner_layer.LABELS, 20.8, True, inner_layer.render),
-    "acid-outer-layer": Process(acid_outer_layer.LABELS, 10.0, False, acid_outer_layer.render),
+    "inner-layer": Process(inner_layer.LABELS, 20.8, True, inner_layer.render, None),
+    "acid-outer-layer": Process(acid_outer_layer.LABELS, 10.0, False, acid_outer_layer.render, acid_outer_layer.WHOLE),
     "alkaline-outer-layer": Process(alkaline_outer_layer.LABELS, 10.0, False, alkaline_outer_layer.render),
-    "resin-plug": Process(resin_plug.LABELS, 10.0, False, resin_plug.render),
+    "resin-plug": Process(resin_plug.LABELS, 10.0, False, resin_plug.render, resin_plug.WHOLE),
     "gold-osp": Process(gold_osp.LABELS, 10.0, False, gold_osp.render),
 }
 
@@ -61,7 +67,7 @@ def render_board(
     defects: how many of each label to plant, or the mean number of defects per megapixel over all labels.
     clean_share: probability of planting nothing at all. artwork: what to draw; procedural when None.
     shapes: outlines of real defects (gold-osp uses them beside invented ones).
-    Defects that find no place are left out: believe the boxes, not the plan.
+    Defects that find no place, or that nobody could see, are left out: believe the boxes, not the plan.
     Raises ValueError for unknown functions and labels.
     """
     if function not in PROCESSES:
@@ -75,9 +81,16 @@ def render_board(
         wanted = []
     if artwork is None:
         artwork = draw_artwork(size, pitch, art_rng, process.planes)
+    twin_rng = copy.deepcopy(scene_rng)
     image, truth = process.render(Scene(artwork, pitch, look, wanted, scene_rng, shapes))
     boxes, labels = truth.clipped(size)
-    return Board(image, boxes, labels)
+    if process.whole is None:
+        return Board(image, boxes, labels)
+    if not labels:
+        return Board(image, boxes, labels, image)
+    clean, _ = process.render(Scene(artwork, pitch, look, [], twin_rng, shapes))
+    image, boxes, shows = measure(image, clean, boxes, np.isin(labels, process.whole))
+    return Board(image, boxes[shows], [label for label, kept in zip(labels, shows, strict=True) if kept], clean)
 
 
 def _plan(

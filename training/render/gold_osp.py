@@ -15,6 +15,7 @@ from training.render.paintwork import Box
 from training.render.scene import Scene, Truth, scatter
 from training.render.shade import capture
 from training.render.surface import FOREIGN_UM, foreign_object, harmless
+from training.render.visible import MARGIN_PX
 
 LABELS = (
     "gold_scratch",
@@ -27,8 +28,6 @@ LABELS = (
     "mask_exposed_copper",
     "legend_defect",
 )
-
-MARGIN_UM = 30.0
 
 _MASKS: tuple[RGB, ...] = (
     (22, 20, 20),  # black
@@ -56,7 +55,7 @@ def render(scene: Scene) -> tuple[Image, Truth]:
     """Draw a finished board. A grey look is grey; a binary one is drawn in colour, as this process needs it."""
     layout_rng, look_rng, ink_rng, paint_rng, surface_rng, camera_rng = scene.rng.spawn(6)
     look = scene.look if scene.look.kind != "binary" else Look("colour", psf_px=scene.look.psf_px)
-    margin = max(round(MARGIN_UM / scene.um_per_px), 2)
+    margin = MARGIN_PX
     panel = lay_out(scene.artwork, layout_rng)
     colours = _colours(look, look_rng)
     truth = Truth()

@@ -12,6 +12,7 @@ from training.render.noise import Image, smooth
 from training.render.scene import Scene, Truth, scatter
 from training.render.shade import capture, paint
 from training.render.surface import FOREIGN_UM, foreign_object, harmless
+from training.render.visible import MARGIN_PX
 
 LABELS = (
     "missing_plug",
@@ -24,14 +25,14 @@ LABELS = (
     "foreign_object",
 )
 
-MARGIN_UM = 40.0
+WHOLE = ("missing_plug", "underfill", "dimple", "knee_copper_loss")  # the plug is judged
 
 
 def render(scene: Scene) -> tuple[Image, Truth]:
     """Draw a ground panel: copper everywhere, resin discs where the artwork has holes; a binary look is grey."""
     layout_rng, paint_rng, plug_rng, surface_rng, camera_rng = scene.rng.spawn(5)
     look = ground_copper(scene.look, paint_rng)
-    margin = max(round(MARGIN_UM / scene.um_per_px), 2)
+    margin = MARGIN_PX
     height, width = scene.artwork.copper.shape
     image = paint(np.ones((height, width), np.float32), look, paint_rng)
     _grind(image, look, paint_rng)

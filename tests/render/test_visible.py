@@ -1,0 +1,68 @@
+"""visible: what nobody can see is no defect, and a box holds what shows, with the same air at every pitch."""
+
+import numpy as np
+import pytest
+
+from training.render import visible
+
+CLEAN = np.full((200, 200, 3), 90, np.uint8)
+
+
+def measured(
+    image: np.ndarray, box: tuple[float, ...], whole: bool = False, clean: np.ndarray = CLEAN
+) -> tuple[np.ndarray, np.ndarray, bool]:
+    picture, boxes, shows = visible.measure(image, clean, np.array([box], np.float32), np.array([whole]))
+    return picture, boxes[0], bool(shows[0])
+
+
+def spot(level: int, side: int = 20, clean: np.ndarray = CLEAN) -> np.ndarray:
+    image = clean.copy()
+    image[100 : 100 + side, 60 : 60 + side] = np.clip(
+        image[100 : 100 + side, 60 : 60 + side].astype(int) + level, 0, 255
+    )
+    return image
+
+
+def test_the_box_is_drawn_round_what_shows() -> None:
+    _, box, shows = measured(spot(80), (40, 80, 110, 150))
+    assert shows
+    air = visible.MARGIN_PX
+    assert box == pytest.approx([60 - air, 100 - air, 80 + air, 120 + air], abs=1.01)  # the optics widen it by a pixel
+
+
+def test_what_is_judged_as_a_whole_keeps_its_box() -> None:
+    assert measured(spot(80), (40, 80, 110, 150), whole=True)[1].tolist() == [40, 80, 110, 150]
+
+
+def test_a_box_stays_in_the_picture() -> None:
+    image = CLEAN.copy()
+    image[:9, :9] = 255
+    assert measured(image, (0, 0, 12, 12))[1][:2].tolist() == [0, 0]
+
+
+@pytest.mark.parametrize(("level", "side"), [(12, 20), (80, 2), (20, 40)])
+def test_what_nobody_can_see_is_taken_off_again(level: int, side: int) -> None:
+    picture, _, shows = measured(spot(level, side), (40, 80, 150, 150))
+    assert not shows
+    assert np.array_equal(picture, CLEAN)
+
+
+def test_grain_hides_a_faint_defect() -> None:
+    grainy = np.clip(CLEAN + np.random.default_rng(1).normal(0, 60, CLEAN.shape[:2])[..., None], 0, 255).astype(
+        np.uint8
+    )
+    smooth, rough = spot(32, 4), spot(32, 4, grainy)
+    assert measured(smooth, (57, 97, 68, 108))[2]
+    assert not measured(rough, (57, 97, 68, 108), clean=grainy)[2]
+
+
+def test_taking_a_faint_one_off_leaves_its_neighbour() -> None:
+    image = spot(80)
+    image[100:120, 85:95] += 8
+    boxes = np.array([[57, 97, 83, 123], [70, 97, 98, 123]], np.float32)
+    faint_only = visible.measure(image, CLEAN, boxes[1:], np.zeros(1, bool))
+    assert faint_only[2].tolist() == [True]  # the neighbour shows in its box
+    picture, _, shows = visible.measure(image, CLEAN, np.array([boxes[0], [84, 97, 98, 123]]), np.zeros(2, bool))
+    assert shows.tolist() == [True, False]
+    assert np.array_equal(picture[97:123, 57:83], image[97:123, 57:83])
+    assert np.array_equal(picture[97:123, 86:98], CLEAN[97:123, 86:98])

@@ -1,0 +1,123 @@
+"""pieces: every visible part of a scratch is some cell's to box, and nothing else is."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+pytest.importorskip("torch", reason="needs the extra `train` (torch)")
+
+import torch
+
+from training import assign, augment, batches, loss, pieces
+from training.net import Detector
+from training.scene import IGNORED, Scene
+
+SIDE = 320
+
+
+def line(x1: float, y1: float, x2: float, y2: float) -> np.ndarray:
+    """Points of a scratch, 3 px apart."""
+    count = max(int(np.hypot(x2 - x1, y2 - y1) / 3), 1) + 1
+    return np.linspace((x1, y1), (x2, y2), count).astype(np.float32)
+
+
+def cut(*lines: np.ndarray, side: int = SIDE) -> pieces.Pieces:
+    points = np.concatenate(lines)
+    owners = np.repeat(np.arange(len(lines)), [len(one) for one in lines])
+    return pieces.cut(points, np.full(len(points), 2), owners, side)
+
+
+ends = st.floats(-200, 500)
+
+
+@given(ends, ends, ends, ends)
+def test_the_pieces_of_a_scratch_cover_what_the_crop_shows_of_it(x1: float, y1: float, x2: float, y2: float) -> None:
+    points = line(x1, y1, x2, y2)
+    shown = points[((points >= 0) & (points < SIDE)).all(axis=1)]
+    found = cut(points)
+    own = found.labels == 2
+    if len(shown) < pieces.FEWEST:
+        assert not own.any()
+        return
+    boxes = found.boxes[own]
+    extent = np.concatenate((shown.min(0) - pieces.MARGIN_PX, shown.max(0) + pieces.MARGIN_PX)).clip(0, SIDE)
+    assert np.concatenate((boxes[:, :2].min(0), boxes[:, 2:].max(0))) == pytest.approx(extent, abs=1e-3)
+    centres = np.stack((found.cells[own] % 40, found.cells[own] // 40), axis=1) * 8 + 4
+    assert (np.abs(centres[:, None] - shown[None]).max(axis=2).min(axis=1) <= 4).all()  # it runs through each cell
+    assert (np.abs(boxes.reshape(-1, 2, 2) - centres[:, None]).max(axis=(1, 2)) <= pieces.REACH + 4).all()
+
+
+def test_cells_beside_a_scratch_learn_nothing_of_it() -> None:
+    found = cut(line(20, 100, 300, 100))
+    own, beside = found.cells[found.labels == 2], found.cells[found.labels == IGNORED]
+    assert set((own // 40).tolist()) == {12}
+    assert set((beside // 40).tolist()) == {11, 12, 13}
+    assert not set(own.tolist()) & set(beside.tolist())
+    assert set(found.of.tolist()) == {2}
+
+
+def test_two_scratches_are_not_one() -> None:
+    found = cut(line(20, 100, 120, 100), line(20, 120, 120, 120))
+    heights = (found.boxes[:, 3] - found.boxes[:, 1])[found.labels == 2]
+    assert heights.max() < 10
+
+
+def scratched() -> Scene:
+    image = np.full((640, 640), 110, np.uint8)
+    points = line(100, 300, 540, 340)
+    trails = np.concatenate((points, np.zeros((len(points), 1))), axis=1).astype(np.float32)
+    boxes = np.array([[97, 297, 543, 343], [200, 100, 240, 140]], np.float32)
+    for x, y in points.astype(int):
+        image[y : y + 3, x : x + 3] = 255
+    return Scene(image, boxes, np.array([1, 0]), trails=trails)
+
+
+def test_a_crop_moves_the_trail_as_it_moves_the_picture() -> None:
+    for seed in range(20):
+        crop = augment.crop(scratched(), SIDE, np.random.default_rng(seed), joined=frozenset([1]))
+        own = crop.pieces.cells[crop.pieces.labels == 1]
+        assert 1 not in crop.labels
+        bright = crop.image[..., 0].reshape(40, 8, 40, 8).max(axis=(1, 3)) > 160
+        y, x = np.divmod(own, 40)
+        near = np.lib.stride_tricks.sliding_window_view(np.pad(bright, 1), (3, 3)).any(axis=(2, 3))
+        assert near[y, x].all()
+        assert len(own) >= 0.5 * bright.sum()
+
+
+def test_a_label_without_trail_keeps_its_box() -> None:
+    scene = scratched()
+    bare = Scene(scene.image, scene.boxes, scene.labels)
+    crop = augment.crop(bare, 640, np.random.default_rng(1), joined=frozenset([1]))
+    assert 1 in crop.labels
+    assert not len(crop.pieces.cells)
+
+
+def prediction_of(detector: Detector) -> assign.Prediction:
+    with torch.no_grad():
+        guess: assign.Prediction = detector.eval()(torch.zeros(1, 3, SIDE, SIDE))
+    return guess
+
+
+def test_the_loss_wants_the_pieces_and_spares_what_is_beside_them() -> None:
+    found = cut(line(20, 100, 300, 140))
+    own, beside = (torch.from_numpy(found.cells[found.labels == label]) for label in (2, IGNORED))
+    parts = batches.collate_pieces([found])
+    guess = prediction_of(Detector(3))
+    boxes, logits = guess.boxes.clone(), torch.full_like(guess.logits, -6.0)
+    boxes[0, own] = torch.from_numpy(found.boxes[found.labels == 2])
+    right = logits.clone()
+    right[0, own, 2] = 6.0
+    nothing = torch.zeros(1, 1, 4), torch.full((1, 1), -2)
+
+    def total(logits: torch.Tensor) -> float:
+        return float(sum(loss.detection_loss(guess._replace(boxes=boxes, logits=logits), *nothing, pieces=parts)))
+
+    also_beside, elsewhere, other = right.clone(), right.clone(), right.clone()
+    also_beside[0, beside, 2] = 6.0
+    elsewhere[0, 39, 2] = 6.0
+    other[0, beside, 1] = 6.0
+    assert total(right) < 0.1 < total(logits)
+    assert total(also_beside) == pytest.approx(total(right))
+    assert total(elsewhere) > total(right) + 0.01
+    assert total(other) > total(right) + 0.01

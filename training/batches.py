@@ -1,0 +1,131 @@
+"""What a run learns from, and its batches of crops, made by a thread a few ahead of the training loop."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from training import augment
+from training.assign import PieceBatch
+from training.pieces import LABELS as JOINED
+from training.pieces import Pieces
+from training.rendered import LONG_LABELS
+from training.scene import PADDING, Source
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run does; stored in its checkpoints."""
+
+    slugs: tuple[str, ...]
+    iterations: int
+    minutes: float
+    batch: int = 8
+    side: int = 320
+    wide_share: float = 0.0  # share of batches of a quarter as many crops twice as wide: defects as long as a tile
+    rate: float = 2.5e-3
+    seed: int = 1
+    # Published sets of real boards (real_sets.py) it learns from, for the weights' provenance.
+    real: tuple[str, ...] = ()
+    rendered: bool = True  # whether what the recipe's provenance says is true of it, too
+    fragments: tuple[str, ...] = LONG_LABELS
+    joined: tuple[str, ...] = JOINED  # of these, those learnt in pieces where their trail is known
+    # Labels that become each other when copper and laminate are exchanged.
+    counterparts: tuple[tuple[str, str], ...] = (("open", "short"), ("nick", "spur"), ("pinhole", "residual_copper"))
+
+
+class Batch(NamedTuple):
+    images: Tensor  # uint8 (B, S, S, 3)
+    boxes: Tensor  # float32 (B, M, 4)
+    labels: Tensor  # int64 (B, M), padded with PADDING
+    taught: Tensor  # bool (B, C): labels that the image can teach
+    pieces: PieceBatch
+
+
+def collate(crops: list[augment.Crop], classes: int) -> Batch:
+    """Stack crops; `classes` is the number of labels."""
+    most = max(1, *(len(crop.boxes) for crop in crops))
+    boxes = np.zeros((len(crops), most, 4), np.float32)
+    labels = np.full((len(crops), most), PADDING, np.int64)
+    taught = np.zeros((len(crops), classes), bool)
+    for row, crop in enumerate(crops):
+        taught[row, slice(None) if crop.taught is None else list(crop.taught)] = True
+        boxes[row, : len(crop.boxes)] = crop.boxes
+        labels[row, : len(crop.labels)] = crop.labels
+    images = np.stack([crop.image for crop in crops])
+    return Batch(
+        torch.from_numpy(images),
+        torch.from_numpy(boxes),
+        torch.from_numpy(labels),
+        torch.from_numpy(taught),
+        collate_pieces([crop.pieces for crop in crops]),
+    )
+
+
+def collate_pieces(parts: list[Pieces]) -> PieceBatch:
+    """Stack the pieces of crops."""
+    most = max(1, *(len(part.cells) for part in parts))
+    shape = (len(parts), most)
+    cells, of = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
+    labels, boxes = np.full(shape, PADDING, np.int64), np.zeros((*shape, 4), np.float32)
+    for row, part in enumerate(parts):
+        used = slice(len(part.cells))
+        cells[row, used], labels[row, used], boxes[row, used], of[row, used] = part
+    return PieceBatch(*(torch.from_numpy(array) for array in (cells, labels, boxes, of)))
+
+
+def batches(plan: Plan, sources: list[tuple[float, Source]], start: int = 0) -> Generator[Batch, None, None]:
+    """Endless batches, made by a thread a few ahead; batch number i depends on the seed and i alone."""
+    shares = np.array([share for share, _ in sources])
+    shares /= shares.sum()
+    fragments, joined = (
+        frozenset(plan.slugs.index(slug) for slug in slugs if slug in plan.slugs)
+        for slugs in (plan.fragments, plan.joined)
+    )
+    pairs = [(plan.slugs.index(a), plan.slugs.index(b)) for a, b in plan.counterparts if {a, b} <= set(plan.slugs)]
+    exchanged = {one: other for pair in pairs for one, other in (pair, pair[::-1])}
+    if len(pairs) < len(plan.counterparts):
+        exchanged = {}  # a label without its counterpart would be taught under a wrong name
+    ready: queue.Queue[Batch | BaseException] = queue.Queue(maxsize=6)
+
+    stop = threading.Event()
+
+    def put(item: Batch | BaseException) -> None:
+        while not stop.is_set():
+            try:
+                return ready.put(item, timeout=0.5)
+            except queue.Full:
+                continue
+
+    def produce() -> None:
+        number = start
+        try:
+            while not stop.is_set():
+                rng = np.random.default_rng((plan.seed, number))
+                wide = rng.random() < plan.wide_share
+                count, side = (plan.batch // 4, plan.side * 2) if wide else (plan.batch, plan.side)
+                picked = rng.choice(len(sources), size=count, p=shares)
+                crops = [augment.crop(sources[i][1].draw(rng), side, rng, fragments, exchanged, joined) for i in picked]
+                put(collate(crops, len(plan.slugs)))
+                number += 1
+        except BaseException as error:  # a dead producer must end the run, not hang it
+            put(error)
+
+    producer = threading.Thread(target=produce, daemon=True)
+    producer.start()
+    try:
+        while True:
+            item = ready.get()
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+    finally:  # a thread still at work when the interpreter ends aborts the process
+        stop.set()
+        producer.join()

@@ -1,0 +1,70 @@
+"""Scratches and other defects with no size of their own, learnt piece by piece.
+
+The box of a scratch as long as a tile is told by its two ends, which no cell sees at once. So each cell of the fine
+level that a scratch runs through learns the box of what runs past it, up to REACH px away, and whoever reads the
+answer joins the pieces that touch (pcb_aoi/chains.py), as text-line detectors do (CTPN: Tian et al., ECCV 2016).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.net import STRIDES
+from training.render.visible import MARGIN_PX
+from training.scene import IGNORED, Boxes, Labels
+
+LABELS = ("scratch", "gold_scratch", "underplating")  # learnt so where a scene knows their trails
+STRIDE = STRIDES[0]
+REACH = 40  # px from the cell's centre
+FEWEST = 4  # points of a trail in the crop below which nobody could tell what it is
+NEAR = np.array([[x, y] for x in (-1, 0, 1) for y in (-1, 0, 1) if x or y], np.int64)
+
+
+class Pieces(NamedTuple):
+    """K cells of a crop's fine level: what each learns of one label. Label IGNORED: nothing (`of` names the label)."""
+
+    cells: NDArray[np.int64]  # (K,) row-major number of the cell
+    labels: Labels  # (K,)
+    boxes: Boxes  # (K, 4) xyxy px
+    of: Labels  # (K,) the label a cell learns, or learns nothing of
+
+
+NONE = Pieces(np.empty(0, np.int64), np.empty(0, np.int64), np.empty((0, 4), np.float32), np.empty(0, np.int64))
+
+
+def cut(points: NDArray[np.float32], labels: Labels, owners: NDArray[np.int64], side: int) -> Pieces:
+    """The pieces of a crop of `side` px, a multiple of STRIDE.
+
+    points: (P, 2) xy px of visible pixels, those outside the crop are left out; labels, owners: (P,) what each is of.
+    """
+    count = side // STRIDE
+    parts = []
+    for owner in np.unique(owners):
+        mine = (owners == owner) & ((points >= 0) & (points < side)).all(axis=1)
+        if not mine.any():
+            continue
+        own, label = points[mine], int(labels[mine][0])
+        cells = np.unique((own // STRIDE).astype(np.int64), axis=0)
+        around = (cells[:, None] + NEAR).reshape(-1, 2)
+        around = np.unique(around[((around >= 0) & (around < count)).all(axis=1)], axis=0)
+        around = around[~np.isin(around @ (count, 1), cells @ (count, 1))]
+        if len(own) < FEWEST:
+            cells, around = cells[:0], np.concatenate((cells, around))
+        centres = (cells + 0.5) * STRIDE
+        within = (np.abs(own[None] - centres[:, None]) <= REACH).all(axis=2)[:, :, None]
+        low = np.where(within, own[None], np.inf).min(axis=1, initial=np.inf) - MARGIN_PX
+        high = np.where(within, own[None], -np.inf).max(axis=1, initial=-np.inf) + MARGIN_PX
+        boxes = np.concatenate((low, high), axis=1).clip(0, side)
+        both = np.concatenate((cells, around))
+        parts.append(
+            Pieces(
+                both[:, 1] * count + both[:, 0],
+                np.concatenate((np.full(len(cells), label), np.full(len(around), IGNORED))),
+                np.concatenate((boxes, np.zeros((len(around), 4)))).astype(np.float32),
+                np.full(len(both), label),
+            )
+        )
+    return Pieces(*(np.concatenate(column) for column in zip(*parts, strict=True))) if parts else NONE
