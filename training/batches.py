@@ -32,9 +32,7 @@ class Plan:
     wide_share: float = 0.0  # share of batches of a quarter as many crops twice as wide: defects as long as a tile
     rate: float = 2.5e-3
     seed: int = 1
-    # Published sets of real boards (real_sets.py) it learns from, for the weights' provenance.
-    real: tuple[str, ...] = ()
-    rendered: bool = True  # whether what the recipe's provenance says is true of it, too
+    learnt: tuple[str, ...] = ()  # sentences on what the run learns from, for the weights' provenance
     fragments: tuple[str, ...] = LONG_LABELS
     joined: tuple[str, ...] = JOINED  # of these, those learnt in pieces where their trail is known
     # Labels that become each other when copper and laminate are exchanged.

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import fusion
 
-from training import model_file, real_sets, recipes
+from training import model_file, recipes
 from training.net import ConvBlock, Detector
 
 OPSET = 17
@@ -79,11 +79,11 @@ def pick(detector: Detector, slugs: list[str], wanted: list[str]) -> list[str]:
     return list(wanted)
 
 
-def provenance(checkpoint: Path, recipe: recipes.Recipe) -> str:
-    """What the weights learnt from: the recipe's own words, unless it was real sets alone, and those sets."""
+def provenance(checkpoint: Path) -> str:
+    """What the weights learnt from, and what those they started from had."""
     saved = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    own = [recipe.provenance] if saved.get("rendered", True) else []
-    return " ".join(own + [f"Trained on {real_sets.SETS[name].credit}." for name in saved.get("real", [])])
+    before = [sentence for sentence in saved["before"] if sentence not in saved["learnt"]]
+    return " ".join([*saved["learnt"], *(f"Before that: {sentence}" for sentence in before)])
 
 
 def joined(checkpoint: Path, slugs: list[str]) -> list[str]:
@@ -134,7 +134,7 @@ def run(args: argparse.Namespace) -> int:
         "slugs": json.dumps(slugs),
         "tile": str(recipe.tile),
         "um_per_px": str(recipe.um_per_px),
-        "provenance": provenance(args.checkpoint, recipe),
+        "provenance": provenance(args.checkpoint),
         "joined": json.dumps(joined(args.checkpoint, slugs)),
     }
     onnx.helper.set_model_props(model, details)

@@ -26,7 +26,7 @@ Mix = list[tuple[float, Source]]  # (share of the crops, where they come from)
 class Recipe:
     slugs: list[str]  # order of labelmaps/<function>.yaml; a test compares the two
     um_per_px: float
-    provenance: str
+    provenance: str  # what a run by this recipe learns from
     sources: Callable[[Path, Path | None, list[str]], Mix]  # (data folder, folder of rendered boards, slugs)
     tile: int = 640
 
@@ -70,37 +70,33 @@ def four_together(data: Path, rendered: Path | None, slugs: list[str]) -> Mix:
 
 
 RENDERED = "Trained on boards rendered by this project, on generated artwork and on open-hardware boards"
-# The recipe trains them together, from the weights of the inner layer (training/README.md).
-FROM_INNER = (
-    "Started from inner-layer weights, which learnt from DeepPCB (its LICENSE file is MIT, its README says: You can "
-    "only use this dataset for research purpose)."
+MEIWEI = "shapes of defects from MeiweiPCB (Apache-2.0)"
+DSPCBSD = (
+    "80 tiles recovered from published pictures of DsPCBSD+ (CC BY 4.0: Lv, S. et al., Scientific Data 11, 811, 2024)"
 )
-REAL_TILES = (
-    f"{RENDERED}, and on 80 tiles recovered from published pictures of DsPCBSD+ (CC BY 4.0: Lv, S. et al., "
-    f"Scientific Data 11, 811, 2024). {FROM_INNER}"
-)
+OUTER = f"{RENDERED}, and on {DSPCBSD}."
 
 RECIPES = {
     "inner-layer": Recipe(
         ["open", "short", "nick", "pinhole", "spur", "residual_copper", "scratch", "foreign_object"],
         deeppcb.UM_PER_PX,
-        "Trained from scratch on DeepPCB groups " + ", ".join(deeppcb.TRAIN) + " (real images; the data's LICENSE file "
+        "Trained on DeepPCB groups " + ", ".join(deeppcb.TRAIN) + " (real images; the data's LICENSE file "
         "is MIT, its README says: You can only use this dataset for research purpose) and on boards rendered by this "
         "project, some of them on the artwork of those groups.",
         inner_layer,
     ),
     "inner-layer-clean": Recipe(list(PROCESSES["inner-layer"].labels), 20.8, f"{RENDERED}.", renders_only),
-    "acid-outer-layer": Recipe(list(PROCESSES["acid-outer-layer"].labels), 10.0, REAL_TILES, outer_layer),
-    "alkaline-outer-layer": Recipe(list(PROCESSES["alkaline-outer-layer"].labels), 10.0, REAL_TILES, outer_layer),
-    "resin-plug": Recipe(list(PROCESSES["resin-plug"].labels), 10.0, f"{RENDERED}. {FROM_INNER}", renders_only),
-    "gold-osp": Recipe(
-        list(PROCESSES["gold-osp"].labels),
-        10.0,
-        f"{RENDERED}; shapes of defects from MeiweiPCB (Apache-2.0). {FROM_INNER}",
-        renders_only,
-    ),
+    "acid-outer-layer": Recipe(list(PROCESSES["acid-outer-layer"].labels), 10.0, OUTER, outer_layer),
+    "alkaline-outer-layer": Recipe(list(PROCESSES["alkaline-outer-layer"].labels), 10.0, OUTER, outer_layer),
+    "resin-plug": Recipe(list(PROCESSES["resin-plug"].labels), 10.0, f"{RENDERED}.", renders_only),
+    "gold-osp": Recipe(list(PROCESSES["gold-osp"].labels), 10.0, f"{RENDERED}; {MEIWEI}.", renders_only),
 }
-RECIPES["together"] = Recipe(together.union([RECIPES[name].slugs for name in TOGETHER]), 10.0, "", four_together)
+RECIPES["together"] = Recipe(
+    together.union([RECIPES[name].slugs for name in TOGETHER]),
+    10.0,
+    f"{RENDERED}, of four processes together; {MEIWEI}; and on {DSPCBSD}.",
+    four_together,
+)
 
 
 def get(function: str) -> Recipe:

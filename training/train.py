@@ -97,6 +97,18 @@ def starting_weights(
     return detector.state_dict(), slugs
 
 
+def history(path: Path) -> list[str]:
+    """What the weights of a checkpoint or a model.onnx have learnt from, in sentences, the latest first."""
+    if path.suffix == ".onnx":
+        import onnx  # needed here only
+
+        from training import model_file
+
+        return [model_file.metadata(onnx.load(path)).get("provenance", "not known.")]
+    saved = torch.load(path, map_location="cpu", weights_only=True)
+    return list(dict.fromkeys([*saved["learnt"], *saved["before"]]))
+
+
 def train(plan: Plan, sources: list[tuple[float, Source]], out: Path, start_from: Path | None = None) -> Path:
     """Train to the end of the plan; returns the checkpoint, which is rewritten every minute.
 
@@ -113,13 +125,14 @@ def train(plan: Plan, sources: list[tuple[float, Source]], out: Path, start_from
     average = copy.deepcopy(model).eval()
     optimizers = build_optimizers(model, plan.rate)
     iteration, spent = 0, 0.0
+    before = [] if start_from is None else history(start_from)
     if path.exists():
         saved = torch.load(path, map_location=device, weights_only=True)
         model.load_state_dict(saved["model"])
         average.load_state_dict(saved["average"])
         for optimizer, state in zip(optimizers, saved["optimizers"], strict=True):
             optimizer.load_state_dict(state)
-        iteration, spent = saved["iteration"], saved["seconds"]
+        iteration, spent, before = saved["iteration"], saved["seconds"], saved["before"]
         print(f"continuing {path} at iteration {iteration}", flush=True)
 
     def save() -> None:
@@ -130,9 +143,9 @@ def train(plan: Plan, sources: list[tuple[float, Source]], out: Path, start_from
             "iteration": iteration,
             "seconds": spent,
             "slugs": list(plan.slugs),
-            "joined": list(plan.joined) if plan.rendered else [],  # published sets know boxes, no trails
-            "real": list(plan.real),
-            "rendered": plan.rendered,
+            "joined": list(plan.joined),
+            "learnt": list(plan.learnt),
+            "before": before,
         }
         torch.save(content, path.with_suffix(".tmp"))
         path.with_suffix(".tmp").replace(path)
@@ -226,8 +239,11 @@ def run(args: argparse.Namespace) -> int:
         rate=args.rate,
         seed=args.seed,
         wide_share=wide,
-        real=tuple(name for name, _ in args.real),
-        rendered=rendered or args.start_from is not None,
+        joined=Plan.joined if rendered else (),  # published sets know boxes, no trails
+        learnt=(
+            *([recipe.provenance] if rendered else []),
+            *(f"Trained on {real_sets.SETS[name].credit}." for name, _ in args.real),
+        ),
     )
     path = train(plan, sources, args.out, args.start_from)
     print(f"wrote {path}; next: python -m training export {args.function} --checkpoint {path}")
