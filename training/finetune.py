@@ -24,14 +24,15 @@ from onnxruntime import InferenceSession
 from pcb_aoi import weights
 from pcb_aoi.errors import PcbAoiError
 from pcb_aoi.model_config import ModelConfig
-from training import calibrate, evaluate, metrics, model_file, predict, user_data, versions
-from training.annotations import AnnotationError, Entry, Report, index
-from training.archive import ArchiveError
-from training.formats import FormatError
+from training import calibrate, evaluate, metrics, model_file, predict, versions
+from training.annotated import split
+from training.annotated.annotations import AnnotationError, Entry, Report, index
+from training.annotated.archive import ArchiveError
+from training.annotated.formats import FormatError
+from training.annotated.labels import Names, UnknownLabelError
+from training.annotated.sheets import Sheets, Stored
 from training.ignored import without_ignored
-from training.labels import Names, UnknownLabelError
 from training.scene import Image, Scene, Source
-from training.sheets import Sheets, Stored
 
 KEEP_SHARE = 0.4  # of the crops, with --keep-pool: rendered boards
 RATE = 1e-3
@@ -87,7 +88,7 @@ def average(model: onnx.ModelProto, scenes: Sequence[Scene], title: str) -> floa
     return float(np.nanmean(metrics.average_precision(kept, results, len(slugs))[:, 0]))
 
 
-def fingerprint(start: bytes, parts: user_data.Split, args: argparse.Namespace) -> str:
+def fingerprint(start: bytes, parts: split.Split, args: argparse.Namespace) -> str:
     """What decides a run: weights, images, boxes, split and schedule. A checkpoint of another run is not continued."""
     digest = hashlib.sha256(start)
     for part, entries in parts.items():
@@ -135,7 +136,7 @@ def finetune(args: argparse.Namespace) -> int:
     names = Names.load(args.root / "labelmaps" / f"{args.function}.yaml").with_rules(args.label)
     report = Report()
     entries: list[Entry] = index(args.data, names, args.images, report)
-    parts, rule = user_data.split(entries, args.held_out)
+    parts, rule = split.split(entries, args.held_out)
     out = args.out or Path("runs") / f"finetune-{args.function}"
     out.mkdir(parents=True, exist_ok=True)
     mark, run = out / "run.txt", fingerprint(content, parts, args)
@@ -146,7 +147,7 @@ def finetune(args: argparse.Namespace) -> int:
     from training.batches import Plan
 
     fragments = frozenset(config.slugs.index(slug) for slug in Plan.fragments if slug in config.slugs)
-    user_data.store(parts, out, config.pitch.scale(args.um_per_px), fragments, report)
+    split.store(parts, out, config.pitch.scale(args.um_per_px), fragments, report)
     print("\n".join(report.lines(config.slugs)))
     print(f"split by {rule}: " + ", ".join(f"{len(found)} {part}" for part, found in parts.items()), flush=True)
     if not args.keep_pool:

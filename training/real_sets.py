@@ -20,13 +20,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from training import formats, real_tiles, yolo_format
-from training.annotations import Entry, Finder, Report, decode_entry
-from training.archive import Archive
-from training.formats import FormatError, Picture
-from training.labels import plain
+from training import real_tiles
+from training.annotated import formats, yolo_format
+from training.annotated.annotations import Entry, Finder, Report, decode_entry
+from training.annotated.archive import Archive
+from training.annotated.formats import FormatError, Picture
+from training.annotated.labels import plain
+from training.annotated.sheets import Sheets
 from training.scene import IGNORED, Scene
-from training.sheets import Sheets
 
 SPLITS = ("train", "calibration", "test")
 CALIBRATION_SHARE = 0.1  # of the training images of a set without a part of its own for it

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from PIL import Image
 from training_exports import Item, coco, cvat, cvat_xml, pictures, png, unpacked, yolo, zipped
 
-from training.annotations import AnnotationError, Report, decode_entry, index
-from training.archive import Archive, ArchiveError
-from training.formats import FormatError, corners
-from training.labels import Names, UnknownLabelError
+from training.annotated.annotations import AnnotationError, Report, decode_entry, index
+from training.annotated.archive import Archive, ArchiveError
+from training.annotated.formats import FormatError, corners
+from training.annotated.labels import Names, UnknownLabelError
 from training.scene import IGNORED, Scene
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -306,6 +306,6 @@ def test_bad_archives_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     (tmp_path / "damaged.zip").write_bytes(content)
     with pytest.raises(ArchiveError, match=r"a\.png"):
         read(tmp_path / "damaged.zip")
-    monkeypatch.setattr("training.archive.LARGEST_MIB", 0)
+    monkeypatch.setattr("training.annotated.archive.LARGEST_MIB", 0)
     with pytest.raises(ArchiveError, match="larger than"):
         read(whole)

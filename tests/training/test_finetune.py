@@ -23,10 +23,11 @@ pytest.importorskip("pycocotools", reason="needs the extra `train` (pycocotools)
 torch = pytest.importorskip("torch", reason="needs the extra `train` (torch)")
 
 from pcb_aoi import check
-from training import export, finetune, model_file, train, user_data, versions
-from training.annotations import AnnotationError, Entry, Report
-from training.archive import Archive
-from training.formats import Picture
+from training import export, finetune, model_file, train, versions
+from training.annotated import split
+from training.annotated.annotations import AnnotationError, Entry, Report
+from training.annotated.archive import Archive
+from training.annotated.formats import Picture
 from training.net import Detector
 from training.scene import IGNORED, Scene
 
@@ -181,26 +182,26 @@ def entry(name: str, task: str = "", label: int = 0) -> Entry:
 
 def test_the_split_goes_by_task_then_folder_then_name_and_never_moves_an_image() -> None:
     tasks = [entry(f"{number}.png", task=str(number % 20)) for number in range(200)]
-    parts, rule = user_data.split(tasks, 0.2)
+    parts, rule = split.split(tasks, 0.2)
     assert "task" in rule
     assert not {e.picture.task for e in parts["held-out"]} & {e.picture.task for e in parts["train"]}
     folders = [entry(f"{number % 20}/{number}.png", task="1") for number in range(200)]
-    parts, rule = user_data.split(folders, 0.2)
+    parts, rule = split.split(folders, 0.2)
     assert "sub-folder" in rule
     assert not {e.folder for e in parts["held-out"]} & {e.folder for e in parts["train"]}
     names = [entry(f"{number}.png") for number in range(400)]
-    parts, rule = user_data.split(names, 0.2)
+    parts, rule = split.split(names, 0.2)
     assert "file name" in rule
     assert len(parts["held-out"]) == pytest.approx(80, abs=25)
     assert len(parts["calibration"]) == pytest.approx(60, abs=25)
-    fewer, _ = user_data.split(names[:200], 0.2)
-    for part in user_data.PARTS:
+    fewer, _ = split.split(names[:200], 0.2)
+    for part in split.PARTS:
         assert {e.picture.name for e in fewer[part]} <= {e.picture.name for e in parts[part]}
 
 
 def test_images_without_defects_do_not_count_as_defects() -> None:
     with pytest.raises(AnnotationError, match="with 0 defects"):
-        user_data.split([entry(f"{number}.png", label=IGNORED) for number in range(100)], 0.2)
+        split.split([entry(f"{number}.png", label=IGNORED) for number in range(100)], 0.2)
 
 
 def test_large_images_are_cut_so_that_every_defect_is_whole_somewhere(tmp_path: Path) -> None:
@@ -208,24 +209,24 @@ def test_large_images_are_cut_so_that_every_defect_is_whole_somewhere(tmp_path: 
     corners = rng.integers(0, 3900, (60, 2)).astype(np.float32)
     boxes = np.concatenate((corners, corners + 100), axis=1)
     scene = Scene(np.zeros((4000, 4000), np.uint8), boxes, np.arange(60))  # each with a label of its own
-    found = list(user_data.pieces(scene, True, frozenset(), rng))
-    assert max(max(piece.image.shape) for piece in found) == user_data.LARGEST_PX
+    found = list(split.pieces(scene, True, frozenset(), rng))
+    assert max(max(piece.image.shape) for piece in found) == split.LARGEST_PX
     whole: set[int] = set()
     for piece in found:
         whole |= set(piece.labels[((piece.boxes[:, 2:] - piece.boxes[:, :2]) >= 99.9).all(1)].tolist())
     assert whole == set(range(60))
-    apart = list(user_data.pieces(scene, False, frozenset(), rng))
+    apart = list(split.pieces(scene, False, frozenset(), rng))
     assert sum(piece.image.size for piece in apart) >= scene.image.size
     clean = Scene(np.zeros((5000, 5000), np.uint8), boxes[:0], np.zeros(0, np.int64))
-    assert len(list(user_data.pieces(clean, True, frozenset(), rng))) == 4
+    assert len(list(split.pieces(clean, True, frozenset(), rng))) == 4
 
 
 def test_scenes_come_at_the_pitch_of_the_model() -> None:
     scene = Scene(np.zeros((100, 200), np.uint8), np.array([[10, 20, 30, 40]], np.float32), np.array([1]))
-    half = user_data.scaled(scene, 0.5)
+    half = split.scaled(scene, 0.5)
     assert half.image.shape == (50, 100)
     assert half.boxes.tolist() == [[5, 10, 15, 20]]
-    assert user_data.scaled(scene, 1.0) is scene
+    assert split.scaled(scene, 1.0) is scene
 
 
 def test_the_language_stays_when_weights_go_back(root: Path) -> None:

@@ -12,7 +12,7 @@ from training_exports import Item, coco, pictures, unpacked, yolo, zipped
 pytest.importorskip("cv2", reason="needs opencv")
 
 from training import real_sets, real_tiles
-from training.formats import FormatError
+from training.annotated.formats import FormatError
 from training.real_sets import CLASSES
 from training.scene import IGNORED
 

@@ -7,10 +7,10 @@ import pytest
 
 pytest.importorskip("onnxruntime", reason="needs onnxruntime")
 
+from training.annotated.sheets import SIDE, Sheets, Stored, write_scene
 from training.ignored import without_ignored
 from training.predict import Detections
 from training.scene import IGNORED, Scene
-from training.sheets import SIDE, Sheets, Stored, write_scene
 
 
 def tile(number: int, height: int = 200, width: int = 300, colour: bool = False) -> Scene:

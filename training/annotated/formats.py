@@ -15,7 +15,7 @@ from pathlib import PurePosixPath
 from typing import Any
 from xml.etree import ElementTree
 
-from training.archive import Archive
+from training.annotated.archive import Archive
 
 Box = tuple[float, float, float, float]  # x1 y1 x2 y2
 NO_AREA = ("points", "cuboid", "skeleton")  # shapes of CVAT that bound no defect

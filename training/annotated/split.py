@@ -17,9 +17,9 @@ import numpy as np
 
 from pcb_aoi import tiles
 from training import augment
-from training.annotations import AnnotationError, Entry, Report, decode_entry
+from training.annotated.annotations import AnnotationError, Entry, Report, decode_entry
+from training.annotated.sheets import write_scene
 from training.scene import Scene
-from training.sheets import write_scene
 
 PARTS = ("train", "calibration", "held-out")
 CALIBRATION = 0.15  # share of the images

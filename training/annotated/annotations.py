@@ -18,10 +18,10 @@ import numpy as np
 
 from pcb_aoi.errors import PcbAoiError
 from pcb_aoi.image import decode
-from training import formats, yolo_format
-from training.archive import Archive
-from training.formats import Export, FormatError, Picture
-from training.labels import Names
+from training.annotated import formats, yolo_format
+from training.annotated.archive import Archive
+from training.annotated.formats import Export, FormatError, Picture
+from training.annotated.labels import Names
 from training.scene import IGNORED, Scene
 
 MAX_MEGAPIXELS = 300.0  # as the functions' own limit

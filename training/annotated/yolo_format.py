@@ -11,8 +11,8 @@ from typing import Any
 
 import yaml
 
-from training.archive import Archive
-from training.formats import Export, FormatError, Picture, corners
+from training.annotated.archive import Archive
+from training.annotated.formats import Export, FormatError, Picture, corners
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".jp2", ".ppm", ".pgm", ".avif"}
 # Keys of data.yaml that are no subset.
