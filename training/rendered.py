@@ -35,6 +35,13 @@ def artwork(folder: Path, held_out: bool) -> tuple[BoardLayer, ...]:
     return tuple(load_artwork(folder, held_out=held_out, inner=False))
 
 
+def thinned(mask: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """(P, 2) xy of the pixels set, one per cell of CELL px: the trail of a defect."""
+    y, x = np.nonzero(mask)
+    _, first = np.unique((y // CELL) * 4096 + x // CELL, return_index=True)
+    return np.stack((x[first], y[first]), axis=1).astype(np.float32)
+
+
 def trails(board: Board, clean: NDArray[np.uint8], long_labels: tuple[str, ...]) -> NDArray[np.float32]:
     """(P, 3) x, y, index: pixels in which the board differs from its twin inside the boxes of `long_labels`.
 
@@ -51,10 +58,8 @@ def trails(board: Board, clean: NDArray[np.uint8], long_labels: tuple[str, ...])
         for other in np.flatnonzero((area < area[row]) & (np.array(board.labels) != label)):
             left, top, right, bottom = np.round(board.boxes[other]).astype(int)
             own[max(top - y1, 0) : max(bottom - y1, 0), max(left - x1, 0) : max(right - x1, 0)] = False
-        y, x = np.nonzero(own)
-        _, first = np.unique((y // CELL) * 4096 + x // CELL, return_index=True)
-        owner = np.full(len(first), row)
-        found.append(np.stack((x[first] + x1, y[first] + y1, owner), axis=1).astype(np.float32))
+        points = thinned(own) + np.array([x1, y1], np.float32)
+        found.append(np.concatenate((points, np.full((len(points), 1), row, np.float32)), axis=1))
     return np.concatenate(found) if found else np.empty((0, 3), np.float32)
 
 

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from training import pool
+from training import pool, rendered_inner
 from training.render.inner_layer import LABELS
 
 
@@ -28,8 +28,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_number_decides_and_every_kind_occurs(data: Path) -> None:
-    tiles = [pool.render_tile(data, ["13000000"], 7, number) for number in range(12)]
-    again = pool.render_tile(data, ["13000000"], 7, 5)
+    tiles = [rendered_inner.render_tile(data, ["13000000"], 7, number) for number in range(12)]
+    again = rendered_inner.render_tile(data, ["13000000"], 7, 5)
     assert np.array_equal(tiles[5].image, again.image)
     assert np.array_equal(tiles[5].trails, again.trails)
     assert len({tile.name.split("-")[0] for tile in tiles}) == 3
@@ -46,11 +46,11 @@ def test_the_number_decides_and_every_kind_occurs(data: Path) -> None:
             x1, y1, x2, y2 = tile.boxes[int(owner)]
             assert x1 <= x <= x2
             assert y1 <= y <= y2
-            assert LABELS[tile.labels[int(owner)]] in pool.ON_SURFACE
+            assert LABELS[tile.labels[int(owner)]] in rendered_inner.ON_SURFACE
 
 
 def test_reading_gives_back_what_was_written(data: Path, tmp_path: Path) -> None:
-    tile = pool.render_tile(data, ["13000000"], 7, 3)
+    tile = rendered_inner.render_tile(data, ["13000000"], 7, 3)
     pool.write(tmp_path / "000003.npz", tile)
     (tmp_path / "000004.tmp.npz").write_bytes(b"half")
     drawn = pool.Pool(tmp_path).draw(np.random.default_rng(0))
