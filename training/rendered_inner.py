@@ -23,12 +23,13 @@ from training import deeppcb, scribble
 from training.render import surface
 from training.render.artwork import draw_artwork
 from training.render.etch import Etch
-from training.render.inner_layer import LABELS, MARGIN_UM
+from training.render.inner_layer import LABELS, MARGIN_PX
 from training.render.look import Look
 from training.render.paintwork import VISIBLE
 from training.render.real_artwork import BoardLayer
 from training.render.scene import etched
 from training.render.shade import capture, paint
+from training.render.visible import measure
 from training.rendered import SIDE, thinned
 from training.scene import Scene
 
@@ -75,14 +76,13 @@ def lay_on_surface(
     image: NDArray[np.uint8], wanted: list[str], pitch: float, planted: Planted, rng: np.random.Generator
 ) -> None:
     """Scratches and foreign objects on a painted board, in place, each with its trail."""
-    margin = max(round(MARGIN_UM / pitch), 2)
     for label in wanted:
         before = image.copy()
         if label == "scratch":
             length = float(rng.uniform(*LONG_UM)) if rng.random() < LONG_SHARE else None
-            box = surface.scratch(image, rng, pitch, margin, length)
+            box = surface.scratch(image, rng, pitch, MARGIN_PX, length)
         else:
-            box = surface.foreign_object(image, rng, pitch, margin)
+            box = surface.foreign_object(image, rng, pitch, MARGIN_PX)
         if box is None:
             continue
         points = trail(before, image)
@@ -90,6 +90,40 @@ def lay_on_surface(
         planted.trails.append(np.concatenate((points, owner), axis=1))
         planted.boxes.append(tuple(np.clip(box, 0, SIDE)))
         planted.labels.append(LABELS.index(label))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A board without its defects; drawn twice, with and without, everything else is the same."""
+
+    coverage: NDArray[np.float32] | None  # (H, W) of a real board with its own defects; None: of `mask`
+    mask: NDArray[np.uint8]  # (H, W), 1 is copper
+    pitch: float  # um/px
+    look: Look
+    scribbled: bool  # defects in copper are drawn by hand, not etched
+    seeds: tuple[int, ...]  # of copper, paint, dirt, defects on the surface, camera
+
+    def draw(self, wanted: list[str]) -> tuple[NDArray[np.uint8], Planted]:
+        """The picture uint8 (H, W, 3), and what was planted."""
+        in_copper, paint_rng, dirt, on_surface, camera = (np.random.default_rng(seed) for seed in self.seeds)
+        planted, labels = Planted(), [label for label in wanted if label not in ON_SURFACE]
+        if self.coverage is not None:
+            coverage = self.coverage
+        elif self.scribbled:
+            mask = self.mask.copy()
+            drawn = scribble.plant(mask, labels, in_copper)
+            coverage = np.asarray(cv2.GaussianBlur(mask.astype(np.float32), (0, 0), 0.5), np.float32)
+            planted.boxes, planted.labels = [box for _, box in drawn], [LABELS.index(slug) for slug, _ in drawn]
+        else:
+            process = Etch.sample(in_copper)
+            coverage, truth = etched(self.mask, labels, process, self.pitch, MARGIN_PX, in_copper)
+            found, slugs = truth.clipped((SIDE, SIDE))
+            planted.boxes, planted.labels = [tuple(box) for box in found], [LABELS.index(slug) for slug in slugs]
+        image = paint(coverage, self.look, paint_rng)
+        if self.look.kind != "binary":
+            surface.harmless(image, dirt, self.pitch)
+            lay_on_surface(image, [label for label in wanted if label in ON_SURFACE], self.pitch, planted, on_surface)
+        return capture(image, self.look, camera), planted
 
 
 def render_tile(
@@ -112,49 +146,57 @@ def render_tile(
         look_kind = "grey"  # the raw image itself is the binary look
     look = Look.sample(rng, look_kind, held_out)
     wanted = [] if rng.random() < CLEAN else [str(x) for x in rng.choice(LABELS, rng.poisson(PER_TILE), p=SHARES)]
-    in_copper = [label for label in wanted if label not in ON_SURFACE]
-    planted = Planted()
-    pitch = deeppcb.UM_PER_PX
-    name = "" if layers else str(rng.choice(names))
+    seeds = tuple(int(number) for number in rng.integers(2**62, size=5))
+    pitch, name = deeppcb.UM_PER_PX, "" if layers else str(rng.choice(names))
+    coverage, mask = None, np.zeros((SIDE, SIDE), np.uint8)
     if kind == "shaded":
         grey = deeppcb.read_grey(data / "images" / f"{name}.jpg")
-        coverage = np.asarray(
-            cv2.GaussianBlur((grey < 128).astype(np.float32), (0, 0), rng.uniform(0.5, 1.0)), np.float32
-        )
-        text = (data / "labels" / f"{name}.txt").read_text()
-        boxes, labels = deeppcb.parse_labels(text, name, list(LABELS))
-        planted.boxes, planted.labels = [tuple(box) for box in boxes], labels.tolist()
+        copper = (grey < 128).astype(np.float32)
+        coverage = np.asarray(cv2.GaussianBlur(copper, (0, 0), rng.uniform(0.5, 1.0)), np.float32)
+    elif kind == "template":
+        grey = deeppcb.read_grey(data / "templates" / f"{name}.png")
+        mask = turned((grey < 128).astype(np.uint8), int(rng.integers(8)))
     else:
-        if kind == "template":
-            mask = turned(
-                (deeppcb.read_grey(data / "templates" / f"{name}.png") < 128).astype(np.uint8), int(rng.integers(8))
-            )
+        pitch = float(rng.uniform(*PITCHES))
+        if kind == "artwork":
+            mask = layers[int(rng.integers(len(layers)))].crop((SIDE, SIDE), pitch, rng).copper
         else:
-            pitch = float(rng.uniform(*PITCHES))
-            if kind == "artwork":
-                mask = layers[int(rng.integers(len(layers)))].crop((SIDE, SIDE), pitch, rng).copper
-            else:
-                mask = draw_artwork((SIDE, SIDE), pitch, rng).copper
-        margin = max(round(MARGIN_UM / pitch), 2)
-        scribble.add_decoys(mask, rng)
-        if rng.random() < SCRIBBLED:
-            drawn = scribble.plant(mask, in_copper, rng)
-            coverage = np.asarray(cv2.GaussianBlur(mask.astype(np.float32), (0, 0), 0.5), np.float32)
-            planted.boxes, planted.labels = [box for _, box in drawn], [LABELS.index(slug) for slug, _ in drawn]
-        else:
-            coverage, truth = etched(mask, in_copper, Etch.sample(rng), pitch, margin, rng)
-            found, slugs = truth.clipped((SIDE, SIDE))
-            planted.boxes, planted.labels = [tuple(box) for box in found], [LABELS.index(slug) for slug in slugs]
-    image = paint(coverage, look, rng)
-    if look.kind != "binary":
-        surface.harmless(image, rng, pitch)
-        lay_on_surface(image, [label for label in wanted if label in ON_SURFACE], pitch, planted, rng)
-    image = capture(image, look, rng)
-    trails = np.concatenate(planted.trails) if planted.trails else np.empty((0, 3), np.float32)
+            mask = draw_artwork((SIDE, SIDE), pitch, rng).copper
+    scribble.add_decoys(mask, rng)
+    board = Plan(coverage, mask, pitch, look, rng.random() < SCRIBBLED, seeds)
+    image, planted = board.draw(wanted)
+    clean = image if not planted.labels else board.draw([])[0]
+    boxes = np.array(planted.boxes, np.float32).reshape(-1, 4)
+    image, boxes, shows = measure(image, clean, boxes, np.zeros(len(boxes), bool), MARGIN_PX)
+    labels, trails = np.array(planted.labels, np.int64)[shows], kept_trails(planted.trails, boxes, shows)
+    grey_level = look.kind != "colour"
+    if kind == "shaded":  # the real defects, which the twin has, too
+        text = (data / "labels" / f"{name}.txt").read_text()
+        own, slugs = deeppcb.parse_labels(text, name, list(LABELS))
+        trails[:, 2] += len(own)
+        boxes, labels = np.concatenate((own, boxes[shows])), np.concatenate((slugs, labels))
+    else:
+        boxes = boxes[shows]
     return Scene(
-        image[:, :, 0] if look.kind != "colour" else image,
-        np.array(planted.boxes, np.float32).reshape(-1, 4),
-        np.array(planted.labels, np.int64),
+        image[:, :, 0] if grey_level else image,
+        boxes.astype(np.float32),
+        labels,
         f"{kind}-{look.kind}-{number}",
-        trails=trails,
+        None if kind == "shaded" else clean[:, :, 0] if grey_level else clean,
+        trails,
     )
+
+
+def kept_trails(
+    trails: list[NDArray[np.float32]], boxes: NDArray[np.float32], shows: NDArray[np.bool_]
+) -> NDArray[np.float32]:
+    """(P, 3): the trails of the defects that show, numbered as these are, without ends that the camera lost."""
+    if not trails:
+        return np.empty((0, 3), np.float32)
+    points = np.concatenate(trails)
+    owner = points[:, 2].astype(int)
+    inside = ((points[:, :2] >= boxes[owner, :2]) & (points[:, :2] < boxes[owner, 2:])).all(axis=1)
+    kept = shows[owner] & inside
+    points, owner = points[kept], owner[kept]
+    points[:, 2] = (np.cumsum(shows) - 1)[owner]
+    return np.asarray(points, np.float32)

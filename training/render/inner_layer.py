@@ -13,14 +13,13 @@ from training.render.surface import FOREIGN_UM, foreign_object, harmless, scratc
 
 LABELS = ("open", "short", "nick", "pinhole", "spur", "residual_copper", "scratch", "foreign_object")
 
-# Annotators of the public set of this process leave about 10 px of 20.8 um round every defect.
-MARGIN_UM = 208.0
+MARGIN_PX = 10  # annotators of the public set of this process leave about that much round every defect
 
 
 def render(scene: Scene) -> tuple[Image, Truth]:
     """Draw an inner layer. A binary look shows no surface: scratches and foreign objects are left out of it."""
     etch_rng, paint_rng, surface_rng, camera_rng = scene.rng.spawn(4)
-    margin = max(round(MARGIN_UM / scene.um_per_px), 2)
+    margin = MARGIN_PX
     process = Etch.sample(etch_rng)
     in_mask = [label for label in scene.wanted if label in ETCH_LABELS]
     coverage, truth = etched(scene.artwork.copper, in_mask, process, scene.um_per_px, margin, etch_rng)

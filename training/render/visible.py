@@ -53,12 +53,12 @@ def stands_out(change: NDArray[np.float32], shows: NDArray[np.bool_], noise: flo
 
 
 def measure(
-    image: Image, clean: Image, boxes: NDArray[np.float32], whole: NDArray[np.bool_]
+    image: Image, clean: Image, boxes: NDArray[np.float32], whole: NDArray[np.bool_], margin: int = MARGIN_PX
 ) -> tuple[Image, NDArray[np.float32], NDArray[np.bool_]]:
     """The picture without what nobody could see, boxes (N, 4) round what shows, and which of them (N,) show.
 
     image, clean: uint8 (H, W, 3). boxes: float32 (N, 4) xyxy px, as planted. whole (N,): judged as a whole thing (a
-    pad, a plug), whose box stays as it is.
+    pad, a plug), whose box stays as it is. margin: px of air round what shows.
     """
     height, width = image.shape[:2]
     change = changes(image, clean)
@@ -72,8 +72,8 @@ def measure(
         shows[row] = inside.size > 0 and stands_out(change[y1:y2, x1:x2], inside, noise)
         if shows[row] and not whole[row]:
             rows, columns = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
-            low = np.array([x1 + columns[0], y1 + rows[0]]) - MARGIN_PX
-            high = np.array([x1 + columns[-1], y1 + rows[-1]]) + 1 + MARGIN_PX
+            low = np.array([x1 + columns[0], y1 + rows[0]]) - margin
+            high = np.array([x1 + columns[-1], y1 + rows[-1]]) + 1 + margin
             measured[row] = np.clip([*low, *high], 0, [width, height, width, height])
     picture = image.copy()
     for x1, y1, x2, y2 in boxes[~shows].round().astype(int):
