@@ -125,7 +125,9 @@ def train(plan: Plan, sources: list[tuple[float, Source]], out: Path, start_from
     average = copy.deepcopy(model).eval()
     optimizers = build_optimizers(model, plan.rate)
     iteration, spent = 0, 0.0
-    before = [] if start_from is None else history(start_from)
+    before: list[str] = []
+    if start_from is not None and not path.exists():
+        before = history(start_from)
     if path.exists():
         saved = torch.load(path, map_location=device, weights_only=True)
         model.load_state_dict(saved["model"])
