@@ -21,8 +21,8 @@ Index = npt.NDArray[np.intp]
 
 WEAK = 0.25
 """Score from which a piece may carry a chain on; its strongest piece gives the chain its score."""
-GAP = 8.0
-"""Pieces this many pixels apart still touch: a scratch fades where it crosses from copper to laminate."""
+GAP = 24.0
+"""Pieces fewer pixels apart than this touch: a scratch fades where it crosses from copper to laminate."""
 
 
 def joined_labels(metadata: Mapping[str, str], slugs: Sequence[str]) -> Index:
