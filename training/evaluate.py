@@ -1,6 +1,7 @@
 """Measure exported weights on images of boards they have never seen.
 
     python -m training evaluate inner-layer                      # real: DeepPCB groups held out whole
+    python -m training evaluate inner-layer --shaded grey        # the same, as a grey or a colour camera sees them
     python -m training evaluate inner-layer --set samples        # rendered: the boards under samples/
     python -m training evaluate inner-layer --pool runs/test     # rendered: a pool of `--split test`
     python -m training evaluate inner-layer --real dspcbsd=DIR   # real: a published set (real_sets.py)
@@ -65,7 +66,12 @@ def load_scenes(args: argparse.Namespace, slugs: list[str]) -> list[Scene]:
         name, folder = args.real
         return real_sets.load(name, folder, args.set, slugs)
     if not args.pool:
-        return load_set(args.set, args.function, args.data, slugs)
+        scenes = load_set(args.set, args.function, args.data, slugs)
+        if args.shaded:
+            from training.rendered_inner import shaded
+
+            scenes = [shaded(scene, args.shaded, number) for number, scene in enumerate(scenes)]
+        return scenes
     from training.pool import read_all  # the renderer is needed here only
 
     return read_all(args.pool)
@@ -180,7 +186,7 @@ def report(args: argparse.Namespace, scenes: list[Scene], detect: Detect, slugs:
     pairs = [without_ignored(scene, detect(scene.image)) for scene in scenes]
     scenes, results = [scene for scene, _ in pairs], [result for _, result in pairs]
     clean = clean_calls(scenes, results, detect, len(slugs), args.threshold)
-    where = args.pool or (f"{args.real[0]} {args.set}" if args.real else args.set)
+    where = args.pool or (f"{args.real[0]} {args.set}" if args.real else f"{args.shaded or ''} {args.set}".strip())
     print(f"{title} on {where} of {args.function}")
     print(table(scenes, results, slugs, args.threshold, clean))
     if args.plots:
@@ -192,6 +198,9 @@ def add_data_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("function", help="folder under functions/, for example inner-layer")
     parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder that holds deeppcb/")
     parser.add_argument("--set", choices=SETS, default="test", help="which images (default: test)")
+    parser.add_argument(
+        "--shaded", choices=("grey", "colour"), help="draw near-binary images as such a camera sees them"
+    )
     parser.add_argument("--pool", type=Path, help="rendered boards (`python -m training pool --split test`) instead")
     parser.add_argument(
         "--real",

@@ -12,7 +12,7 @@ open-hardware boards.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import cv2
@@ -126,6 +126,26 @@ class Plan:
         return capture(image, self.look, camera), planted
 
 
+def coverage_of(grey: NDArray[np.uint8], blur: float) -> NDArray[np.float32]:
+    """float32 (H, W): how much of each pixel of a near-binary picture, copper dark, is copper."""
+    return np.asarray(cv2.GaussianBlur((grey < 128).astype(np.float32), (0, 0), blur), np.float32)
+
+
+def shaded(scene: Scene, kind: str, number: int) -> Scene:
+    """A real near-binary scene and its twin as a `grey` or `colour` camera sees them, of looks kept for tests."""
+    rng = np.random.default_rng((SEEDS["test"], number))
+    look = Look.sample(rng, kind, held_out=True)
+    blur, seeds = rng.uniform(0.5, 1.0), tuple(int(seed) for seed in rng.integers(2**62, size=5))
+
+    def seen(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        plan = Plan(coverage_of(grey, blur), np.zeros_like(grey), deeppcb.UM_PER_PX, look, False, seeds)
+        image, _ = plan.draw([])
+        return image if kind == "colour" else image[:, :, 0]
+
+    clean = None if scene.clean is None else seen(scene.clean)
+    return replace(scene, image=seen(scene.image), clean=clean, name=f"{scene.name}-{kind}")
+
+
 def render_tile(
     data: Path,
     names: list[str],
@@ -150,9 +170,7 @@ def render_tile(
     pitch, name = deeppcb.UM_PER_PX, "" if layers else str(rng.choice(names))
     coverage, mask = None, np.zeros((SIDE, SIDE), np.uint8)
     if kind == "shaded":
-        grey = deeppcb.read_grey(data / "images" / f"{name}.jpg")
-        copper = (grey < 128).astype(np.float32)
-        coverage = np.asarray(cv2.GaussianBlur(copper, (0, 0), rng.uniform(0.5, 1.0)), np.float32)
+        coverage = coverage_of(deeppcb.read_grey(data / "images" / f"{name}.jpg"), rng.uniform(0.5, 1.0))
     elif kind == "template":
         grey = deeppcb.read_grey(data / "templates" / f"{name}.png")
         mask = turned((grey < 128).astype(np.uint8), int(rng.integers(8)))

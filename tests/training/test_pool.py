@@ -8,6 +8,7 @@ import pytest
 
 from training import pool, rendered_inner
 from training.render.inner_layer import LABELS
+from training.scene import Scene
 
 
 @pytest.fixture(scope="module")
@@ -62,3 +63,24 @@ def test_reading_gives_back_what_was_written(data: Path, tmp_path: Path) -> None
 def test_an_empty_pool_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="training pool"):
         pool.Pool(tmp_path).draw(np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("kind", ["grey", "colour"])
+def test_a_real_scene_is_shaded_with_its_twin(kind: str) -> None:
+    clean = np.full((320, 320), 255, np.uint8)
+    clean[:, 100:140] = 0  # copper is the dark side
+    image = clean.copy()
+    image[150:170, 90:150] = 255
+    scene = Scene(image, np.array([[80, 140, 160, 180]], np.float32), np.array([0]), "real", clean)
+    seen = rendered_inner.shaded(scene, kind, 1)
+    assert np.array_equal(seen.boxes, scene.boxes)
+    assert seen.clean is not None
+    assert seen.image.ndim == (3 if kind == "colour" else 2)
+    level = seen.image if kind == "grey" else seen.image.mean(axis=2)
+    assert level[20:100, 105:135].mean() > level[20:100, 200:300].mean() + 20  # copper is bright now
+    change = np.abs(seen.image.astype(int) - seen.clean)
+    change = change.max(axis=2) if kind == "colour" else change
+    assert change[152:168, 105:135].min() > 10
+    assert np.delete(change, np.s_[130:190], axis=0).max() < 12
+    other = rendered_inner.shaded(scene, kind, 2)
+    assert not np.array_equal(other.image, seen.image)
