@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 
 import analytic
 import numpy as np
@@ -19,7 +20,7 @@ from pcb_aoi.errors import ModelError
 SCRATCH = np.array([0])
 
 
-def found(boxes: list[tuple[float, ...]], scores: list[float] | None = None, label: int = 0) -> Detections:
+def found(boxes: Sequence[tuple[float, ...]], scores: list[float] | None = None, label: int = 0) -> Detections:
     return Detections(f32(boxes), f32(scores or [0.9] * len(boxes)), i32([label] * len(boxes)))
 
 

@@ -9,8 +9,9 @@ pytest.importorskip("torch", reason="needs the extra `train` (torch)")
 
 import torch
 
-from training import assign, augment, batches, loss, pieces
-from training.net import Detector
+from training import augment, batches, loss, pieces
+from training.net import Detector, Prediction
+from training.render.visible import MARGIN_PX
 from training.scene import IGNORED, Scene
 
 SIDE = 320
@@ -41,7 +42,7 @@ def test_the_pieces_of_a_scratch_cover_what_the_crop_shows_of_it(x1: float, y1: 
         assert not own.any()
         return
     boxes = found.boxes[own]
-    extent = np.concatenate((shown.min(0) - pieces.MARGIN_PX, shown.max(0) + pieces.MARGIN_PX)).clip(0, SIDE)
+    extent = np.concatenate((shown.min(0) - MARGIN_PX, shown.max(0) + MARGIN_PX)).clip(0, SIDE)
     assert np.concatenate((boxes[:, :2].min(0), boxes[:, 2:].max(0))) == pytest.approx(extent, abs=1e-3)
     centres = np.stack((found.cells[own] % 40, found.cells[own] // 40), axis=1) * 8 + 4
     assert (np.abs(centres[:, None] - shown[None]).max(axis=2).min(axis=1) <= 4).all()  # it runs through each cell
@@ -80,8 +81,8 @@ def test_a_crop_moves_the_trail_as_it_moves_the_picture() -> None:
         assert 1 not in crop.labels
         bright = crop.image[..., 0].reshape(40, 8, 40, 8).max(axis=(1, 3)) > 160
         y, x = np.divmod(own, 40)
-        near = np.lib.stride_tricks.sliding_window_view(np.pad(bright, 1), (3, 3)).any(axis=(2, 3))
-        assert near[y, x].all()
+        windows = np.lib.stride_tricks.sliding_window_view(np.pad(bright, 1), (3, 3))
+        assert windows[y, x].any(axis=(1, 2)).all()
         assert len(own) >= 0.5 * bright.sum()
 
 
@@ -93,9 +94,9 @@ def test_a_label_without_trail_keeps_its_box() -> None:
     assert not len(crop.pieces.cells)
 
 
-def prediction_of(detector: Detector) -> assign.Prediction:
+def prediction_of(detector: Detector) -> Prediction:
     with torch.no_grad():
-        guess: assign.Prediction = detector.eval()(torch.zeros(1, 3, SIDE, SIDE))
+        guess: Prediction = detector.eval()(torch.zeros(1, 3, SIDE, SIDE))
     return guess
 
 
