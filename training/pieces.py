@@ -12,12 +12,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from training.net import STRIDES
 from training.render.visible import MARGIN_PX
 from training.scene import IGNORED, Boxes, Labels
 
 LABELS = ("scratch", "gold_scratch", "underplating")  # learnt so where a scene knows their trails
-STRIDE = STRIDES[0]
+STRIDE = 8  # px: the net's finest level (net.py, which needs torch)
 REACH = 40  # px from the cell's centre
 FEWEST = 4  # points of a trail in the crop below which nobody could tell what it is
 NEAR = np.array([[x, y] for x in (-1, 0, 1) for y in (-1, 0, 1) if x or y], np.int64)

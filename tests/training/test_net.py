@@ -11,9 +11,9 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs the extra `train` (torch)")
 
-from training import augment, batches, boxes, loss, muon, train
+from training import augment, batches, boxes, loss, muon, pieces, train
 from training.assign import TOP, assign, candidates
-from training.net import Detector, Prediction
+from training.net import STRIDES, Detector, Prediction
 from training.scene import IGNORED, PADDING, Scene, SceneList
 
 
@@ -168,3 +168,38 @@ def test_collate_pads() -> None:
     assert box.shape == (2, 2, 4)
     assert labels.tolist() == [[PADDING, PADDING], [0, 0]]
     assert taught.tolist() == [[True, True], [False, True]]
+
+
+def test_pieces_are_of_the_finest_level() -> None:
+    assert STRIDES[0] == pieces.STRIDE
+
+
+def prediction_of(detector: Detector) -> Prediction:
+    with torch.no_grad():
+        guess: Prediction = detector.eval()(torch.zeros(1, 3, 320, 320))
+    return guess
+
+
+def test_the_loss_wants_the_pieces_and_spares_what_is_beside_them() -> None:
+    points = np.stack((np.arange(20, 300, 3), np.arange(20, 300, 3) / 7 + 100), axis=1).astype(np.float32)
+    found = pieces.cut(points, np.full(len(points), 2), np.zeros(len(points), np.int64), 320)
+    own, beside = (torch.from_numpy(found.cells[found.labels == label]) for label in (2, IGNORED))
+    parts = batches.collate_pieces([found])
+    guess = prediction_of(Detector(3))
+    boxes, logits = guess.boxes.clone(), torch.full_like(guess.logits, -6.0)
+    boxes[0, own] = torch.from_numpy(found.boxes[found.labels == 2])
+    right = logits.clone()
+    right[0, own, 2] = 6.0
+    nothing = torch.zeros(1, 1, 4), torch.full((1, 1), -2)
+
+    def total(logits: torch.Tensor) -> float:
+        return float(sum(loss.detection_loss(guess._replace(boxes=boxes, logits=logits), *nothing, pieces=parts)))
+
+    also_beside, elsewhere, other = right.clone(), right.clone(), right.clone()
+    also_beside[0, beside, 2] = 6.0
+    elsewhere[0, 39, 2] = 6.0
+    other[0, beside, 1] = 6.0
+    assert total(right) < 0.1 < total(logits)
+    assert total(also_beside) == pytest.approx(total(right))
+    assert total(elsewhere) > total(right) + 0.01
+    assert total(other) > total(right) + 0.01

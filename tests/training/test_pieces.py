@@ -5,12 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-pytest.importorskip("torch", reason="needs the extra `train` (torch)")
-
-import torch
-
-from training import augment, batches, loss, pieces
-from training.net import Detector, Prediction
+from training import augment, pieces
 from training.render.visible import MARGIN_PX
 from training.scene import IGNORED, Scene
 
@@ -92,33 +87,3 @@ def test_a_label_without_trail_keeps_its_box() -> None:
     crop = augment.crop(bare, 640, np.random.default_rng(1), joined=frozenset([1]))
     assert 1 in crop.labels
     assert not len(crop.pieces.cells)
-
-
-def prediction_of(detector: Detector) -> Prediction:
-    with torch.no_grad():
-        guess: Prediction = detector.eval()(torch.zeros(1, 3, SIDE, SIDE))
-    return guess
-
-
-def test_the_loss_wants_the_pieces_and_spares_what_is_beside_them() -> None:
-    found = cut(line(20, 100, 300, 140))
-    own, beside = (torch.from_numpy(found.cells[found.labels == label]) for label in (2, IGNORED))
-    parts = batches.collate_pieces([found])
-    guess = prediction_of(Detector(3))
-    boxes, logits = guess.boxes.clone(), torch.full_like(guess.logits, -6.0)
-    boxes[0, own] = torch.from_numpy(found.boxes[found.labels == 2])
-    right = logits.clone()
-    right[0, own, 2] = 6.0
-    nothing = torch.zeros(1, 1, 4), torch.full((1, 1), -2)
-
-    def total(logits: torch.Tensor) -> float:
-        return float(sum(loss.detection_loss(guess._replace(boxes=boxes, logits=logits), *nothing, pieces=parts)))
-
-    also_beside, elsewhere, other = right.clone(), right.clone(), right.clone()
-    also_beside[0, beside, 2] = 6.0
-    elsewhere[0, 39, 2] = 6.0
-    other[0, beside, 1] = 6.0
-    assert total(right) < 0.1 < total(logits)
-    assert total(also_beside) == pytest.approx(total(right))
-    assert total(elsewhere) > total(right) + 0.01
-    assert total(other) > total(right) + 0.01
