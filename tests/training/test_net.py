@@ -192,14 +192,15 @@ def test_the_loss_wants_the_pieces_and_spares_what_is_beside_them() -> None:
     right[0, own, 2] = 6.0
     nothing = torch.zeros(1, 1, 4), torch.full((1, 1), -2)
 
-    def total(logits: torch.Tensor) -> float:
-        return float(sum(loss.detection_loss(guess._replace(boxes=boxes, logits=logits), *nothing, pieces=parts)))
+    def total(guess: Prediction) -> float:
+        return float(sum(loss.detection_loss(guess, *nothing, pieces=parts)))
 
     also_beside, elsewhere, other = right.clone(), right.clone(), right.clone()
     also_beside[0, beside, 2] = 6.0
     elsewhere[0, 39, 2] = 6.0
     other[0, beside, 1] = 6.0
-    assert total(right) < 0.1 < total(logits)
-    assert total(also_beside) == pytest.approx(total(right))
-    assert total(elsewhere) > total(right) + 0.01
-    assert total(other) > total(right) + 0.01
+    best = total(guess._replace(boxes=boxes, logits=right))
+    assert best < 0.1 < total(guess._replace(boxes=boxes, logits=logits))
+    assert total(guess._replace(boxes=boxes, logits=also_beside)) == pytest.approx(best)
+    assert total(guess._replace(boxes=boxes, logits=elsewhere)) > best + 0.01
+    assert total(guess._replace(boxes=boxes, logits=other)) > best + 0.01
