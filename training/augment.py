@@ -98,16 +98,33 @@ def cut(scene: Scene, x: int, y: int, side: int, fragments: frozenset[int]) -> t
 
 
 def apart(scene: Scene, joined: frozenset[int]) -> tuple[Scene, NDArray[np.float32], NDArray[np.int64]]:
-    """The scene without the defects learnt in pieces, and the points (P, 2) and owners (P,) of their trails."""
+    """The scene without the defects learnt in pieces, and the points (P, 2) and owners (P,) of their trails.
+
+    Where no trail is known: a short defect keeps its box, which is one piece; a long thin one has its trail along it;
+    of a long wide one nobody knows where it runs: ignored.
+    """
     owners = scene.trails[:, 2].astype(np.int64)
-    known = np.isin(np.arange(len(scene.labels)), owners) & np.isin(scene.labels, list(joined))
-    if not known.any():
-        return scene, np.empty((0, 2), np.float32), np.empty(0, np.int64)
-    kept, mine = ~known, known[owners]
-    trails = scene.trails[~mine].copy()
-    trails[:, 2] = (np.cumsum(kept) - 1)[owners[~mine]]
-    rest = replace(scene, boxes=scene.boxes[kept], labels=scene.labels[kept], trails=trails)
-    return rest, scene.trails[mine, :2] + np.float32(0.5), owners[mine]
+    own = np.isin(scene.labels, list(joined))
+    known = np.isin(np.arange(len(scene.labels)), owners) & own
+    labels = scene.labels
+    parts, whose = [scene.trails[known[owners], :2]], [owners[known[owners]]]
+    for row in np.flatnonzero(own & ~known):
+        box = scene.boxes[row]
+        if (box[2:] - box[:2]).max() <= 2 * pieces.REACH:
+            continue
+        points = pieces.trail_of(box)
+        if points is None:
+            labels = labels.copy()
+            labels[row] = IGNORED
+            continue
+        known[row] = True
+        parts.append(points)
+        whose.append(np.full(len(points), row))
+    kept, other = ~known, ~known[owners]
+    trails = scene.trails[other].copy()
+    trails[:, 2] = (np.cumsum(kept) - 1)[owners[other]]
+    rest = replace(scene, boxes=scene.boxes[kept], labels=labels[kept], trails=trails)
+    return rest, np.concatenate(parts) + np.float32(0.5), np.concatenate(whose)
 
 
 def turn(image: Image, boxes: Boxes, rng: np.random.Generator) -> tuple[Image, Boxes]:
@@ -224,7 +241,7 @@ def crop(
     scale = rng.uniform(*SCALES) if rng.random() < SCALED else 1.0
     window = min(round(side / scale), *scene.image.shape[:2])
     x, y = place(scene, window, rng)
-    rest, points, owners = apart(scene, joined)
+    rest, points, owners = apart(scene, joined) if joined else (scene, scene.trails[:0, :2], np.empty(0, np.int64))
     boxes, labels = cut(rest, x, y, window, fragments)
     image = scene.image[y : y + window, x : x + window]
     points = points - np.array([x, y], np.float32)

@@ -114,6 +114,7 @@ def trained(args: argparse.Namespace, config: ModelConfig, start: Path, out: Pat
         wide_share=recipes.WIDE_SHARE,
         rate=args.rate,
         seed=args.seed,
+        joined=tuple(json.loads(model_file.metadata(onnx.load(start)).get("joined", "[]"))),
     )
     checkpoint = train.train(plan, sources, out, start)
     detector, slugs = export.load_detector(checkpoint)

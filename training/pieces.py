@@ -19,6 +19,8 @@ LABELS = ("scratch", "gold_scratch", "underplating")  # learnt so where a scene 
 STRIDE = 8  # px: the net's finest level (net.py, which needs torch)
 REACH = 40  # px from the cell's centre
 FEWEST = 4  # points of a trail in the crop below which nobody could tell what it is
+THIN = 32.0  # px: a box no wider than this tells where its scratch runs
+STEP = 3.0  # px between the points of a trail
 NEAR = np.array([[x, y] for x in (-1, 0, 1) for y in (-1, 0, 1) if x or y], np.int64)
 
 
@@ -32,6 +34,24 @@ class Pieces(NamedTuple):
 
 
 NONE = Pieces(np.empty(0, np.int64), np.empty(0, np.int64), np.empty((0, 4), np.float32), np.empty(0, np.int64))
+
+
+def trail_of(box: NDArray[np.float32]) -> NDArray[np.float32] | None:
+    """Points (P, 2) along a scratch of which only the box xyxy is known, as people annotate them.
+
+    A long thin box has its scratch along it: its two long sides are the trail, without the air round it. None for a
+    wide one: where in it the scratch runs, nobody knows.
+    """
+    low, high = box[:2] + MARGIN_PX, box[2:] - MARGIN_PX
+    size = np.maximum(high - low, 0)
+    along, across = int(size.argmax()), int(size.argmin())
+    if size[across] > THIN or along == across:
+        return None
+    way = np.arange(low[along], high[along], STEP, np.float32)
+    points = np.empty((2, len(way), 2), np.float32)
+    points[:, :, along] = way
+    points[0, :, across], points[1, :, across] = low[across], max(high[across] - 1, low[across])
+    return points.reshape(-1, 2)
 
 
 def cut(points: NDArray[np.float32], labels: Labels, owners: NDArray[np.int64], side: int) -> Pieces:

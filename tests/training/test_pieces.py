@@ -81,9 +81,23 @@ def test_a_crop_moves_the_trail_as_it_moves_the_picture() -> None:
         assert len(own) >= 0.5 * bright.sum()
 
 
-def test_a_label_without_trail_keeps_its_box() -> None:
-    scene = scratched()
-    bare = Scene(scene.image, scene.boxes, scene.labels)
-    crop = augment.crop(bare, 640, np.random.default_rng(1), joined=frozenset([1]))
-    assert 1 in crop.labels
-    assert not len(crop.pieces.cells)
+@pytest.mark.parametrize(
+    ("box", "kept", "has_pieces"),
+    [
+        ((200, 300, 260, 350), 1, False),  # short: its box is one piece
+        ((100, 300, 540, 320), None, True),  # long and thin: it runs along
+        ((310, 50, 330, 600), None, True),
+        ((100, 200, 540, 440), IGNORED, False),  # long and wide: nobody knows where
+    ],
+)
+def test_a_scratch_of_which_only_the_box_is_known(box: tuple[float, ...], kept: int | None, has_pieces: bool) -> None:
+    scene = Scene(np.full((640, 640), 110, np.uint8), np.array([box], np.float32), np.array([1]))
+    crop = augment.crop(scene, 640, np.random.default_rng(1), joined=frozenset([1]))
+    assert crop.labels.tolist() == ([] if kept is None else [kept])
+    assert bool((crop.pieces.labels == 1).any()) == has_pieces
+    if has_pieces:
+        boxes = crop.pieces.boxes[crop.pieces.labels == 1]
+        across = (boxes[:, 2:] - boxes[:, :2]).min(axis=1)
+        assert np.abs(across - 20).max() < 0.3 * 20  # as thick as the box, at the crop's scale
+    whole = augment.crop(scene, 640, np.random.default_rng(1))
+    assert whole.labels.tolist() == [1]
