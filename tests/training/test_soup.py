@@ -1,0 +1,35 @@
+"""soup: the mean of weights by their shares, and of what they learnt nothing is forgotten."""
+
+import argparse
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="needs the extra `train` (torch)")
+
+from training import soup  # noqa: E402
+
+
+def checkpoint(path: Path, value: float, learnt: str, slugs: tuple[str, ...] = ("a", "b")) -> Path:
+    average = {"w": torch.full((3,), value), "count": torch.tensor(int(value))}
+    torch.save({"average": average, "slugs": list(slugs), "joined": ["b"], "learnt": [learnt], "before": ["x."]}, path)
+    return path
+
+
+def test_weights_are_averaged_by_their_shares(tmp_path: Path) -> None:
+    one, other = checkpoint(tmp_path / "a.pt", 1.0, "one."), checkpoint(tmp_path / "b.pt", 5.0, "other.")
+    mean = soup.average([soup.parse(f"{one}=3"), soup.parse(str(other))])
+    assert mean["average"]["w"].tolist() == [2.0, 2.0, 2.0]
+    assert mean["average"]["count"] == 1
+    assert (mean["learnt"], mean["before"], mean["joined"]) == (["one.", "other."], ["x."], ["b"])
+
+
+def test_what_cannot_be_averaged_is_refused(tmp_path: Path) -> None:
+    one = checkpoint(tmp_path / "a.pt", 1.0, "one.")
+    other = checkpoint(tmp_path / "b.pt", 1.0, "one.", ("a", "c"))
+    with pytest.raises(ValueError, match="different labels"):
+        soup.average([(one, 1.0), (other, 1.0)])
+    with pytest.raises(ValueError, match="positive"):
+        soup.average([(one, 1.0), (one, -1.0)])
+    with pytest.raises(argparse.ArgumentTypeError, match="CHECKPOINT=SHARE"):
+        soup.parse("a.pt=much")
