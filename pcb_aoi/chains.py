@@ -21,7 +21,7 @@ Index = npt.NDArray[np.intp]
 
 WEAK = 0.25
 """Score from which a piece may carry a chain on; its strongest piece gives the chain its score."""
-GAP = 24.0
+GAP = 40.0
 """Pieces fewer pixels apart than this touch: a scratch fades where it crosses from copper to laminate."""
 
 

@@ -95,7 +95,7 @@ STRONG, WEAK = 200, 140  # of 255: the known detector takes what is over half fo
 
 def test_a_weak_piece_counts_only_beside_a_strong_one(detector: Detector) -> None:
     beside = [(10, 10, 50, 30, STRONG), (56, 10, 90, 30, WEAK)]
-    alone = [(10, 10, 50, 30, STRONG), (80, 10, 114, 30, WEAK)]
+    alone = [(10, 10, 50, 30, STRONG), (100, 10, 134, 30, WEAK)]
     threshold = 0.7
     assert detector.detect(image(beside), threshold).detections.boxes.tolist() == [[10, 10, 90, 30]]
     assert detector.detect(image(alone), threshold).detections.boxes.tolist() == [[10, 10, 50, 30]]

@@ -37,16 +37,18 @@ def average(parts: list[Share]) -> dict[str, Any]:
         raise ValueError("shares must be positive")
     saved = [torch.load(path, map_location="cpu", weights_only=True) for path, _ in parts]
     first = saved[0]
+    shared = [(one, share) for one, (_, share) in zip(saved, parts, strict=True)]
+    # A label that some learnt in pieces and some did not means two things: its outputs are the first one's.
+    alone = [row for row, slug in enumerate(first["slugs"]) if len({slug in one["joined"] for one in saved}) > 1]
     if any(other["slugs"] != first["slugs"] for other in saved):
         raise ValueError("the checkpoints have different labels")
     mean = {}
     for name, value in first["average"].items():
+        mean[name] = value.clone()
         if value.dtype.is_floating_point:
-            mean[name] = sum(
-                one["average"][name] * (share / total) for one, (_, share) in zip(saved, parts, strict=True)
-            )
-        else:
-            mean[name] = value
+            mean[name] = torch.stack([one["average"][name] * share / total for one, share in shared]).sum(0)
+        if ".labels." in name:
+            mean[name][alone] = value[alone]
     sentences = list(dict.fromkeys(sentence for one in saved for sentence in one["learnt"]))
     before = list(dict.fromkeys(sentence for one in saved for sentence in one["before"]))
     return {"average": mean, "slugs": first["slugs"], "joined": first["joined"], "learnt": sentences, "before": before}

@@ -35,7 +35,7 @@ SECONDS, CORES, PEAK_MIB = 100, 2, 2.5 * 1024
 ENV = {"PCB_AOI_DEADLINE_S": "3000", "PCB_AOI_THREADS": str(CORES)}
 SEED = 5
 SCRATCH_PX = 1500
-CLEAR = 0.8  # score from which a defect counts as seen clearly: nearer 0.5, it hangs on what else a tile shows
+CLEAR = 0.7  # score from which a defect counts as seen clearly: nearer 0.5, it hangs on what else a tile shows
 
 needs_weights = pytest.mark.skipif(CONFIG.sha256 is None, reason="inner-layer has no weights yet")
 
@@ -172,20 +172,31 @@ def test_every_defect_where_tiles_meet_is_found_once(rendered: Any) -> None:  # 
     assert wrong == []
 
 
+def times_scratch_found(seed: int, angle: float) -> int:
+    """A scratch across at least three seams of a grey board: a near-binary picture shows none."""
+    clean, _, _ = boards.blocks(seed, "grey")
+    board = boards.tiled(clean)[:2200, :2200].copy()
+    box = boards.plant_scratch(board, (1100, 1100), SCRATCH_PX, angle, seed)
+    assert seams_across(box) >= 3
+    return times_found(shipped().post(cvat.payload(encode(board))).body, NAMES["scratch"], box)
+
+
 @needs_weights
 @pytest.mark.parametrize("angle", [0.1, 1.4])
 def test_a_scratch_across_three_seams_is_one_box(angle: float) -> None:
-    """On a grey board of some tiles: a near-binary picture shows no scratches."""
-    clean, _, _ = boards.blocks(SEED, "grey")
-    board = boards.tiled(clean)[:2200, :2200].copy()
-    box = boards.plant_scratch(board, (1100, 1100), SCRATCH_PX, angle, SEED)
-    assert seams_across(box) >= 3
-    answer = shipped().post(cvat.payload(encode(board)))
-    assert times_found(answer.body, NAMES["scratch"], box) == 1, box
+    assert times_scratch_found(SEED, angle) == 1
+
+
+@needs_weights
+def test_other_scratches_on_other_boards_are_one_box_each() -> None:
+    """Thin and faint ones among them: one in nine may be missed, none may come in parts."""
+    times = [times_scratch_found(seed, angle) for seed in (5, 6, 7) for angle in (0.1, 0.7, 1.4)]
+    print(f"\n{sum(number == 1 for number in times)} of {len(times)} scratches found as one box")
+    assert max(times) == 1
+    assert sum(times) >= len(times) - 1
 
 
 def seams_across(box: Box) -> int:
-    """How many borders between tiles the box crosses on its longer side."""
-    axis = int(box[3] - box[1] > box[2] - box[0])
-    starts = np.unique(GRID.boxes[:, axis])[1:]
-    return int(((starts > box[axis]) & (starts < box[axis + 2])).sum())
+    """How many borders between tiles, upright and level, run through the box."""
+    starts = [np.unique(GRID.boxes[:, axis])[1:] for axis in (0, 1)]
+    return sum(int(((at > box[axis]) & (at < box[axis + 2])).sum()) for axis, at in enumerate(starts))

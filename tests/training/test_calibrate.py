@@ -107,7 +107,7 @@ def test_a_recall_out_of_reach_is_said(model: Path, rendered: Path, capsys: pyte
 def scratches(bridge: float) -> tuple[list[Scene], list[predict.Detections]]:
     """Scratches found as two strong ends and a bridge between them, and a false call of 0.55 beside each."""
     truth = np.array([[0, 0, 100, 10]], np.float32)
-    boxes = np.array([[0, 0, 35, 10], [65, 0, 100, 10], [300, 0, 400, 10], [33, 0, 67, 10]], np.float32)
+    boxes = np.array([[0, 0, 25, 10], [75, 0, 100, 10], [300, 0, 400, 10], [23, 0, 77, 10]], np.float32)
     scores = np.array([0.9, 0.9, 0.55, bridge], np.float32)
     found = predict.Detections(boxes, scores, np.zeros(4, np.int64))
     return [Scene(np.zeros((20, 500), np.uint8), truth, np.zeros(1, np.int64))] * DEFECTS, [found] * DEFECTS

@@ -10,9 +10,16 @@ torch = pytest.importorskip("torch", reason="needs the extra `train` (torch)")
 from training import soup  # noqa: E402
 
 
-def checkpoint(path: Path, value: float, learnt: str, slugs: tuple[str, ...] = ("a", "b")) -> Path:
-    average = {"w": torch.full((3,), value), "count": torch.tensor(int(value))}
-    torch.save({"average": average, "slugs": list(slugs), "joined": ["b"], "learnt": [learnt], "before": ["x."]}, path)
+def checkpoint(
+    path: Path, value: float, learnt: str, slugs: tuple[str, ...] = ("a", "b"), joined: tuple[str, ...] = ("b",)
+) -> Path:
+    average = {
+        "w": torch.full((3,), value),
+        "count": torch.tensor(int(value)),
+        "head8.labels.weight": torch.full((2, 3, 1, 1), value),
+    }
+    saved = {"average": average, "slugs": list(slugs), "joined": list(joined), "learnt": [learnt], "before": ["x."]}
+    torch.save(saved, path)
     return path
 
 
@@ -22,6 +29,13 @@ def test_weights_are_averaged_by_their_shares(tmp_path: Path) -> None:
     assert mean["average"]["w"].tolist() == [2.0, 2.0, 2.0]
     assert mean["average"]["count"] == 1
     assert (mean["learnt"], mean["before"], mean["joined"]) == (["one.", "other."], ["x."], ["b"])
+
+
+def test_a_label_that_one_learnt_in_pieces_keeps_its_outputs(tmp_path: Path) -> None:
+    one, other = checkpoint(tmp_path / "a.pt", 1.0, "one."), checkpoint(tmp_path / "b.pt", 5.0, "other.", joined=())
+    mean = soup.average([(one, 1.0), (other, 1.0)])
+    assert mean["average"]["head8.labels.weight"][:, 0, 0, 0].tolist() == [3.0, 1.0]
+    assert mean["joined"] == ["b"]
 
 
 def test_what_cannot_be_averaged_is_refused(tmp_path: Path) -> None:
