@@ -44,7 +44,7 @@ RECIPES = (
     Recipe("inner-layer", "bus.png", (640, 640), "binary", 518, 20.8, _ETCH),
     Recipe("inner-layer", "panel.png", (1200, 1600), "binary", 538, 20.8, _PANEL),
     Recipe("inner-layer", "grey.jpg", (640, 640), "grey", 355, 20.8, _ETCH),
-    Recipe("inner-layer", "colour.jpg", (768, 1024), "colour", 312, 20.8, _ETCH),
+    Recipe("inner-layer", "colour.jpg", (768, 1024), "colour", 153, 20.8, {**_ETCH, "scratch": 1}),
     Recipe("inner-layer", "clean.png", (640, 640), "binary", 23, 20.8),
     Recipe("acid-outer-layer", "colour.jpg", (640, 640), "colour", 160, 10.0, _ACID),
     Recipe("acid-outer-layer", "grey.jpg", (640, 640), "grey", 1097, 10.0, _ACID),
