@@ -34,10 +34,13 @@ class Recipe:
 # cards do, on boards nobody chose.
 _ETCH = dict.fromkeys(("open", "short", "nick", "pinhole", "spur", "residual_copper"), 1)
 _PANEL = {**_ETCH, "nick": 2, "pinhole": 2, "spur": 2}
-_ACID = dict.fromkeys(("open", "short", "residual_copper", "broken_tent", "hole_breakout", "foreign_object"), 1)
-_ALKALINE = dict.fromkeys(("open", "short", "nick", "residual_copper", "film_pinch"), 1)
-_PLUGS = dict.fromkeys(("missing_plug", "underfill", "dimple", "void", "knee_copper_loss", "foreign_object"), 1)
-_FINISH = dict.fromkeys(("oxidation", "stain", "foreign_object", "dent"), 1)
+_TENT = ("broken_tent", "hole_breakout")
+_ACID = dict.fromkeys(("open", "short", "nick", "spur", "residual_copper", *_TENT, "scratch", "foreign_object"), 1)
+_ALKALINE = dict.fromkeys(("open", "short", "nick", "residual_copper", "film_pinch", "scratch"), 1)
+_PLUGS = dict.fromkeys(
+    ("missing_plug", "underfill", "dimple", "void", "crack", "knee_copper_loss", "foreign_object"), 1
+)
+_FINISH = dict.fromkeys(("gold_scratch", "oxidation", "stain", "foreign_object", "dent", "legend_defect"), 1)
 
 
 RECIPES = (
