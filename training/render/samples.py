@@ -49,12 +49,12 @@ RECIPES = (
     Recipe("inner-layer", "grey.jpg", (640, 640), "grey", 355, 20.8, _ETCH),
     Recipe("inner-layer", "colour.jpg", (768, 1024), "colour", 153, 20.8, {**_ETCH, "scratch": 1}),
     Recipe("inner-layer", "clean.png", (640, 640), "binary", 23, 20.8),
-    Recipe("acid-outer-layer", "colour.jpg", (640, 640), "colour", 160, 10.0, _ACID),
-    Recipe("acid-outer-layer", "grey.jpg", (640, 640), "grey", 1097, 10.0, _ACID),
-    Recipe("alkaline-outer-layer", "colour.jpg", (640, 640), "colour", 138, 10.0, _ALKALINE),
-    Recipe("resin-plug", "colour.jpg", (640, 640), "colour", 135, 10.0, _PLUGS),
-    Recipe("gold-osp", "first.jpg", (640, 640), "colour", 437, 10.0, _FINISH),
-    Recipe("gold-osp", "second.jpg", (640, 640), "colour", 1135, 10.0, _FINISH),
+    Recipe("acid-outer-layer", "colour.jpg", (640, 640), "colour", 217, 10.0, _ACID),
+    Recipe("acid-outer-layer", "grey.jpg", (640, 640), "grey", 109, 10.0, _ACID),
+    Recipe("alkaline-outer-layer", "colour.jpg", (640, 640), "colour", 223, 10.0, _ALKALINE),
+    Recipe("resin-plug", "colour.jpg", (640, 640), "colour", 184, 10.0, _PLUGS),
+    Recipe("gold-osp", "first.jpg", (640, 640), "colour", 194, 10.0, _FINISH),
+    Recipe("gold-osp", "second.jpg", (640, 640), "colour", 32, 10.0, _FINISH),
 )
 
 
