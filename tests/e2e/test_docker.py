@@ -261,7 +261,8 @@ def test_a_reboot_keeps_ports_and_state(ops: Ops) -> None:
 def test_a_killed_worker_comes_back_by_itself(ops: Ops) -> None:
     name = "nuclio-nuclio-pcb-inner-layer"
     started = ops.engine.docker("inspect", "--format", "{{.State.StartedAt}}", name)
-    ops.engine.docker("exec", name, "python", "-c", KILL_WRAPPER)
+    # Detached: the container ends with its worker, and may take a waiting `exec` with it.
+    ops.engine.docker("exec", "--detach", name, "python", "-c", KILL_WRAPPER)
     eventually(lambda: ops.engine.docker("inspect", "--format", "{{.State.StartedAt}}", name) != started)
     eventually(lambda: answers(PORTS["pcb-inner-layer"]))
 
