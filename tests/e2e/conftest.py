@@ -33,7 +33,7 @@ def engine(cache: Path) -> Iterator[Engine]:
     """A Docker engine with Python's base image and nuclio's helper images."""
     # A short path: the name of a unix socket has 108 bytes.
     folder = Path(tempfile.mkdtemp(prefix="pcb-e2e-"))
-    engine = Engine(folder, "10.199.1.1/24")
+    engine = Engine(folder)
     engine.start()
     try:
         images.import_python(engine, cache)

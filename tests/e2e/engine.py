@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ipaddress
+import json
 import os
 import shutil
 import signal
@@ -14,8 +16,8 @@ from pathlib import Path
 class Engine:
     """One dockerd, on a bridge of its own. An island runs in a network namespace that leads nowhere."""
 
-    def __init__(self, folder: Path, address: str, *, island: bool = False) -> None:
-        self._folder, self._address = folder, address
+    def __init__(self, folder: Path, *, island: bool = False) -> None:
+        self._folder = folder
         # Names of this run's own: an earlier one may have been killed.
         self._namespace = f"pcb-e2e-{os.getpid()}" if island else None
         self._bridge = f"pcb-{os.getpid()}"
@@ -40,9 +42,18 @@ class Engine:
             _run([*self.prefix, "ip", "link", "set", "lo", "up"])
         # docker0 may belong to an engine that people work with.
         _run([*self.prefix, "ip", "link", "add", self._bridge, "type", "bridge"])
-        _run([*self.prefix, "ip", "address", "add", self._address, "dev", self._bridge])
+        _run([*self.prefix, "ip", "address", "add", self._free_address(), "dev", self._bridge])
         _run([*self.prefix, "ip", "link", "set", self._bridge, "up"])
         self._launch()
+
+    def _free_address(self) -> str:
+        """The first address of a subnet that nothing here routes: two bridges of one subnet, one of them left behind
+        by a run that was killed, and no container of the second is reached."""
+        routes = json.loads(_run([*self.prefix, "ip", "-json", "-4", "route", "show"]))
+        taken = [ipaddress.ip_network(route["dst"]) for route in routes if route["dst"] != "default"]
+        subnets = ipaddress.ip_network("10.199.0.0/16").subnets(new_prefix=24)
+        free = next(subnet for subnet in subnets if not any(subnet.overlaps(other) for other in taken))
+        return f"{free[1]}/{free.prefixlen}"
 
     def _launch(self) -> None:
         # Should the tests be killed, the engine ends with them.

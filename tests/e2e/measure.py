@@ -31,7 +31,7 @@ SIDE = 4096
 def main() -> None:
     cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "pcb-aoi-e2e"
     work = Path(tempfile.mkdtemp(prefix="pcb-e2e-"))
-    engine = Engine(work / "engine", "10.199.3.1/24")
+    engine = Engine(work / "engine")
     engine.start()
     try:
         images.import_python(engine, cache)

@@ -315,7 +315,7 @@ def bundle(ops: Ops, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def island(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     """An engine with no images, in a network namespace that leads nowhere."""
-    engine = Engine(Path(tempfile.mkdtemp(prefix="pcb-air-")), "10.199.2.1/24", island=True)
+    engine = Engine(Path(tempfile.mkdtemp(prefix="pcb-air-")), island=True)
     engine.start()
     yield engine
     engine.stop()
