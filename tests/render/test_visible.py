@@ -1,5 +1,6 @@
 """visible: what nobody can see is no defect, and a box holds what shows, with the same air at every pitch."""
 
+import cv2
 import numpy as np
 import pytest
 
@@ -51,9 +52,36 @@ def test_grain_hides_a_faint_defect() -> None:
     grainy = np.clip(CLEAN + np.random.default_rng(1).normal(0, 60, CLEAN.shape[:2])[..., None], 0, 255).astype(
         np.uint8
     )
-    smooth, rough = spot(32, 4), spot(32, 4, grainy)
+    smooth, rough = spot(40, 5), spot(40, 5, grainy)
     assert measured(smooth, (57, 97, 68, 108))[2]
     assert not measured(rough, (57, 97, 68, 108), clean=grainy)[2]
+
+
+def disc(level: int, clean: np.ndarray) -> np.ndarray:
+    """A soft round spot as wide as the spots of `mottled`."""
+    y, x = np.mgrid[:200, :200]
+    shade = level * np.exp(-((x - 70) ** 2 + (y - 110) ** 2) / (2 * 4.0**2))
+    return np.clip(clean + shade[..., None], 0, 255).astype(np.uint8)
+
+
+def mottled(deviation: float) -> np.ndarray:
+    field = cv2.GaussianBlur(np.random.default_rng(2).normal(0, 1, (200, 200)), (0, 0), 4.0)
+    return np.clip(CLEAN + (deviation * field / field.std())[..., None], 0, 255).astype(np.uint8)
+
+
+def test_mottling_hides_a_spot_that_looks_like_it() -> None:
+    fine, rough = mottled(2), mottled(18)
+    assert measured(disc(45, fine), (50, 90, 90, 130), clean=fine)[2]
+    assert not measured(disc(45, rough), (50, 90, 90, 130), clean=rough)[2]
+
+
+def test_edges_are_not_texture() -> None:
+    """A bite in one of many lines is seen as well as one in a lone line."""
+    lines = CLEAN.copy()
+    lines[:, np.arange(200) // 12 % 2 == 0] = 200
+    bitten = lines.copy()
+    bitten[100:107, 72:78] = 90
+    assert measured(bitten, (60, 90, 96, 120), clean=lines)[2]
 
 
 def test_taking_a_faint_one_off_leaves_its_neighbour() -> None:
@@ -66,3 +94,9 @@ def test_taking_a_faint_one_off_leaves_its_neighbour() -> None:
     assert shows.tolist() == [True, False]
     assert np.array_equal(picture[97:123, 57:83], image[97:123, 57:83])
     assert np.array_equal(picture[97:123, 86:98], CLEAN[97:123, 86:98])
+
+
+def test_a_long_one_is_not_measured_by_what_lies_in_its_box() -> None:
+    image = spot(80)
+    faint = np.array([[20, 40, 180, 180], [55, 95, 85, 125]], np.float32)  # round nothing, and round the spot
+    assert visible.measure(image, CLEAN, faint, np.zeros(2, bool))[2].tolist() == [False, True]

@@ -46,7 +46,7 @@ PROCESSES: Mapping[str, Process] = {
     "acid-outer-layer": Process(acid_outer_layer.LABELS, 10.0, False, acid_outer_layer.render, acid_outer_layer.WHOLE),
     "alkaline-outer-layer": Process(alkaline_outer_layer.LABELS, 10.0, False, alkaline_outer_layer.render),
     "resin-plug": Process(resin_plug.LABELS, 10.0, False, resin_plug.render, resin_plug.WHOLE),
-    "gold-osp": Process(gold_osp.LABELS, 10.0, False, gold_osp.render),
+    "gold-osp": Process(gold_osp.LABELS, 10.0, False, gold_osp.render, gold_osp.WHOLE),
 }
 
 

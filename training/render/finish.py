@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -155,15 +156,19 @@ class Brush:
         elsewhere = 255 - self.metal
         return self._lay(shape, np.array(gold) * float(rng.uniform(0.75, 1.05)), elsewhere, 0.92, 0.6, 0.08)
 
-    def bare(self, at: tuple[float, float], size_um: float, metal: RGB) -> Box | None:
-        """防焊露铜: the mask is gone over copper; the metal below shows in a sharp ragged gap with a dark border."""
+    def bare(self, at: tuple[float, float], size_um: float, metal: RGB, alike: Mask) -> Box | None:
+        """防焊露铜: the mask is gone over copper; the metal below shows in a sharp ragged gap with a dark border.
+
+        Clear of lands that look `alike`: beside one the gap would be a larger land, as good as any.
+        """
         rng = self.rng
         x, y = int(at[0]), int(at[1])
         if self.metal[y, x] or not self.panel.copper[y, x]:
             return None
         size = max(size_um / self.um_per_px, 7.0)
         shape = self._shape(size) + at
-        over_copper = np.where(self.metal > 0, 0, self.panel.copper).astype(np.uint8)
+        off_limits = (self.metal > 0) | (cv2.dilate(alike, np.ones((11, 11))) > 0)
+        over_copper = np.where(off_limits, 0, self.panel.copper).astype(np.uint8)
         self._lay(shape * 1.0, np.array(metal) * 0.25, over_copper, 0.4, 1.6, 0.0, record=False)
         return self._lay(shape, np.array(metal) * float(rng.uniform(0.75, 1.0)), over_copper, 0.95, 0.5, 0.06)
 
@@ -225,11 +230,16 @@ class Brush:
 
 
 def spoil_legend(ink: Mask, um_per_px: float, margin: int, truth: Truth, rng: np.random.Generator) -> None:
-    """字符残缺: erase part of the legend, or smear ink where none belongs; changes `ink` in place."""
+    """字符残缺: break strokes of the legend, or smear ink where none belongs; changes `ink` in place.
+
+    Of every stroke that is hit a good part must stay: a sign that is gone altogether is missed by nobody who does not
+    know the design. The box holds the broken signs, or of a long line the gap.
+    """
     height, width = ink.shape
-    for _ in range(30):
+    _, strokes, extents, _ = cv2.connectedComponentsWithStats((ink > 127).astype(np.uint8), connectivity=8)
+    for _ in range(60):
         size = max(float(np.exp(rng.uniform(np.log(120), np.log(700)))) / um_per_px, 9.0)
-        erase = bool(rng.random() < 0.65)
+        erase = bool(rng.random() < 0.75)  # few of them find a place
         if erase:
             rows, columns = np.nonzero(ink > 200)
             if len(rows) == 0:
@@ -251,8 +261,19 @@ def spoil_legend(ink: Mask, um_per_px: float, margin: int, truth: Truth, rng: np
         box = difference_box(_unit(window), _unit(after), margin, 0.4, 25)
         if box is None:
             continue
+        whole = np.array([x + box[0], y + box[1], x + box[2], y + box[3]])
+        if erase:
+            lost = strokes[y : y + canvas.shape[0], x : x + canvas.shape[1]][(window > 127) & (after <= 127)]
+            hit, counts = np.unique(lost[lost > 0], return_counts=True)
+            share = counts / extents[hit, cv2.CC_STAT_AREA]
+            if len(hit) == 0 or share.max() > 0.6 or share.max() < 0.02:
+                continue
+            for left, top, wide, high, _ in extents[hit]:
+                if max(wide, high) <= 1.8 * max(box[2] - box[0], box[3] - box[1]):
+                    sign = np.array([left - margin, top - margin, left + wide + margin, top + high + margin])
+                    whole = np.concatenate((np.minimum(whole[:2], sign[:2]), np.maximum(whole[2:], sign[2:])))
         window[:] = after
-        truth.add("legend_defect", (x + box[0], y + box[1], x + box[2], y + box[3]))
+        truth.add("legend_defect", (float(whole[0]), float(whole[1]), float(whole[2]), float(whole[3])))
         return
 
 

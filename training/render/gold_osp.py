@@ -29,6 +29,8 @@ LABELS = (
     "legend_defect",
 )
 
+WHOLE = ("legend_defect",)  # boxed with what is left of the sign
+
 _MASKS: tuple[RGB, ...] = (
     (22, 20, 20),  # black
     (30, 28, 27),
@@ -87,10 +89,10 @@ def _defects(
         "extraneous_gold": lambda land: brush.extra_gold(land, colours.gold),
     }
     on_any: dict[str, Callable[[Land], Box | None]] = {"oxidation": brush.oxidation, "dent": brush.dent}
-    bare = colours.gold if rng.random() < 0.3 else colours.osp
+    bare, alike = (colours.gold, panel.gold) if rng.random() < 0.1 else (colours.osp, panel.osp)
     anywhere: dict[str, tuple[Callable[[tuple[float, float], float], Box | None], tuple[float, float]]] = {
         "stain": (brush.stain, (150.0, 1500.0)),
-        "mask_exposed_copper": (lambda at, size: brush.bare(at, size, bare), (80.0, 900.0)),
+        "mask_exposed_copper": (lambda at, size: brush.bare(at, size, bare, alike), (80.0, 900.0)),
         "foreign_object": (
             lambda at, size: foreign_object(image, rng, scene.um_per_px, margin, size, at),
             FOREIGN_UM,

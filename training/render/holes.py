@@ -73,8 +73,8 @@ def break_out(
         if len(free) < RING_SHOWS * DIRECTIONS:
             continue
         angle = float(rng.choice(free))
-        # From touching the edge of the pad to half the hole outside it.
-        reach = (pad - hole) * 0.97 + hole * float(rng.uniform(0.05, 0.7))
+        # The ring is open: from a notch that shows to most of the hole outside its pad.
+        reach = pad - hole + max(hole * float(rng.uniform(0.12, 0.7)), 1.5)
         vias[index, 0], vias[index, 1] = x + reach * np.cos(angle), y + reach * np.sin(angle)
         count -= 1
         taken.add(index)

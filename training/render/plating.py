@@ -65,19 +65,22 @@ class Film:
                 return
             point, normal = found
             gap = layer.walk(point, normal, 1, 40) or 40.0
-            deepest = min(gap * 0.6, float(rng.uniform(3, 9)))
-            if deepest < 2.5:
+            deepest = min(gap * 0.6, float(rng.uniform(5, 12)))
+            if deepest < 4:
                 continue
             length = float(np.exp(rng.uniform(np.log(200), np.log(2000)))) / self.um_per_px
             window, along, across = self._strip(point + normal * gap / 2, normal, length, gap - 1)
             if window is None or self._taken(window, truth):
                 continue
-            profile = np.clip(0.55 + 0.35 * smooth(along.shape, 4.0, rng), 0.05, 1) * deepest
+            # A smooth fringe would be a wider line, as good as any: what tells it is that it is torn.
+            torn = 0.45 * smooth(along.shape, 1.3, rng) + 0.3 * smooth(along.shape, 4.0, rng)
+            profile = np.clip(0.5 + torn, 0, 1) * deepest
             profile *= np.clip((length / 2 - np.abs(along)) / 6, 0, 1)
             inside = np.abs(across) < gap / 2
             # Only the near line grows: distance to its own copper, on this side of the middle of the gap.
             reach = np.clip(profile - layer.outside[window], 0, 1) * inside * (across < gap * 0.15)
-            thin = np.float32(rng.uniform(0.55, 0.95)) * reach.astype(np.float32)
+            patchy = np.clip(1 + 0.3 * smooth(along.shape, 2.0, rng), 0.4, 1)
+            thin = np.float32(rng.uniform(0.55, 0.95)) * (reach * patchy).astype(np.float32)
             if self._lay("underplating", window, thin, truth):
                 return
 

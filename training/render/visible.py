@@ -15,10 +15,14 @@ from training.render.paintwork import VISIBLE
 
 MARGIN_PX = 3  # air round a defect in its box, as annotators leave it, whatever the pitch
 LEAST_PX = 4  # a patch of changed pixels smaller than this is a trace of JPEG, not of a defect
-SURROUNDINGS_PX = 12  # round a box: where the grain that a defect must stand out from is measured
-# What a defect must show to be one. An object is seen reliably from contrast x sqrt(area) / noise = 5 on a blank field
-# (A. Rose, J. Opt. Soc. Am. 38, 196, 1948); a board is not blank: twice that.
+SURROUNDINGS_PX = 24  # round a box: where the texture that a defect must stand out from is measured
+# An object is seen reliably from a signal of 5 times the noise on a blank field (A. Rose, J. Opt. Soc. Am. 38, 196,
+# 1948); a board is not blank: twice that.
 STANDS_OUT = 10.0
+SCALES_PX = (1.0, 2.0, 4.0)  # a faint nodule drowns in mottled copper, not in fine grain: each scale has its noise
+ALIKE = 35  # grey levels within which a pixel of the surroundings is the material that the defect lies on
+LEAST_TEXTURE = 100  # such pixels needed for a measurement
+LEAST_NOISE = 3.0  # grey levels at a scale of 1 px, of any camera
 AREA_PX = 10
 PEAK = 1.5 * VISIBLE  # grey levels
 
@@ -37,19 +41,35 @@ def seen(change: NDArray[np.float32]) -> NDArray[np.bool_]:
     return np.asarray(large[patches], np.bool_)
 
 
-def grain(clean: Image) -> float:
-    """Standard deviation of the fine texture of a patch (H, W, 3), grey levels; edges hardly count (median)."""
-    grey = clean.astype(np.float32).mean(axis=2)
-    fine = cv2.GaussianBlur(grey, (0, 0), 0.9) - cv2.GaussianBlur(grey, (0, 0), 3.0)
-    return float(1.4826 * np.median(np.abs(fine - np.median(fine))))
+def signal_to_noise(image: Image, clean: Image, shows: NDArray[np.bool_]) -> float:
+    """How far a defect stands out from the texture it lies on, at the scale that shows it best.
+
+    image, clean: uint8 (H, W, 3), a window with surroundings. shows: bool (H, W), the defect's visible pixels.
+    At a scale s the window is blurred (Gaussian, s px); noise is the deviation there of the clean twin's pixels that
+    have the defect's material all round (2 s), and a matched filter gains the root of the number of independent spots:
+    area / (4 pi s^2).
+    """
+    before = clean.astype(np.float32)
+    change = (image.astype(np.float32) - before) * cv2.dilate(shows.astype(np.uint8), np.ones((5, 5)))[..., None]
+    material = np.median(before[shows], axis=0)
+    alike = (np.abs(cv2.GaussianBlur(before, (0, 0), 1.5) - material).max(axis=2) < ALIKE).astype(np.uint8)
+    best = 0.0
+    for scale in SCALES_PX:
+        reach = int(2 * scale)
+        texture = cv2.GaussianBlur(before, (0, 0), scale)[cv2.erode(alike, np.ones((2 * reach + 1,) * 2)) > 0]
+        noise = np.full(3, LEAST_NOISE / scale)
+        if len(texture) >= LEAST_TEXTURE:  # median: what else lies about hardly counts
+            noise = np.maximum(noise, 1.4826 * np.median(np.abs(texture - np.median(texture, axis=0)), axis=0))
+        energy = ((cv2.GaussianBlur(change, (0, 0), scale)[shows] / noise) ** 2).sum(axis=0).max()
+        best = max(best, float(np.sqrt(energy / (4 * np.pi * scale**2))))
+    return best
 
 
-def stands_out(change: NDArray[np.float32], shows: NDArray[np.bool_], noise: float) -> bool:
-    """Whether anybody could see a defect that changes a window by `change`, visibly where `shows`."""
-    area = int(shows.sum())
-    if area < AREA_PX or float(change.max()) < PEAK:
+def stands_out(image: Image, clean: Image, shows: NDArray[np.bool_], peak: float) -> bool:
+    """Whether anybody could see a defect that changes a window visibly where `shows`, by at most `peak`."""
+    if int(shows.sum()) < AREA_PX or peak < PEAK:
         return False
-    return bool(float(change[shows].mean()) * np.sqrt(area) >= STANDS_OUT * max(noise, 1.0))
+    return signal_to_noise(image, clean, shows) >= STANDS_OUT
 
 
 def measure(
@@ -64,12 +84,19 @@ def measure(
     change = changes(image, clean)
     visible = seen(change)
     measured, shows = boxes.copy(), np.zeros(len(boxes), bool)
+    area = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
     for row, box in enumerate(boxes):
         x1, y1, x2, y2 = (int(value) for value in np.round(box))
-        inside = visible[y1:y2, x1:x2]
-        near = SURROUNDINGS_PX
-        noise = grain(clean[max(y1 - near, 0) : y2 + near, max(x1 - near, 0) : x2 + near])
-        shows[row] = inside.size > 0 and stands_out(change[y1:y2, x1:x2], inside, noise)
+        inside = visible[y1:y2, x1:x2].copy()
+        for left, top, right, bottom in boxes[area < area[row]].round().astype(int):  # theirs: a scratch passes a hole
+            inside[max(top - y1, 0) : max(bottom - y1, 0), max(left - x1, 0) : max(right - x1, 0)] = False
+        if inside.size == 0:
+            continue
+        left, top = max(x1 - SURROUNDINGS_PX, 0), max(y1 - SURROUNDINGS_PX, 0)
+        window = (slice(top, y2 + SURROUNDINGS_PX), slice(left, x2 + SURROUNDINGS_PX))
+        own = np.zeros(image[window].shape[:2], bool)
+        own[y1 - top : y2 - top, x1 - left : x2 - left] = inside
+        shows[row] = stands_out(image[window], clean[window], own, float(change[window][own].max(initial=0)))
         if shows[row] and not whole[row]:
             rows, columns = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
             low = np.array([x1 + columns[0], y1 + rows[0]]) - margin
