@@ -61,12 +61,12 @@ def disc(level: int, clean: np.ndarray) -> np.ndarray:
     """A soft round spot as wide as the spots of `mottled`."""
     y, x = np.mgrid[:200, :200]
     shade = level * np.exp(-((x - 70) ** 2 + (y - 110) ** 2) / (2 * 4.0**2))
-    return np.clip(clean + shade[..., None], 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(clean + shade[..., None], 0, 255), np.uint8)
 
 
 def mottled(deviation: float) -> np.ndarray:
     field = cv2.GaussianBlur(np.random.default_rng(2).normal(0, 1, (200, 200)), (0, 0), 4.0)
-    return np.clip(CLEAN + (deviation * field / field.std())[..., None], 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(CLEAN + (deviation * field / field.std())[..., None], 0, 255), np.uint8)
 
 
 def test_mottling_hides_a_spot_that_looks_like_it() -> None:
