@@ -21,7 +21,7 @@ def legend() -> np.ndarray:
     return ink
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(40))
 def test_something_of_every_broken_sign_stays_in_the_box(seed: int) -> None:
     before, truth = legend(), Truth()
     ink = before.copy()
@@ -38,7 +38,7 @@ def test_something_of_every_broken_sign_stays_in_the_box(seed: int) -> None:
         here = signs == sign
         left = (here & (ink > 127)).sum() / here.sum()
         assert left >= 0.35
-        if left < 0.7:  # what is boxed is the broken sign, not its missing part
+        if left < 0.85:  # what is boxed is the broken sign, not its missing part
             assert not (outside & here).any()
 
 
