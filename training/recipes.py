@@ -16,8 +16,8 @@ WIDE_SHARE = 0.15  # of the batches, with rendered boards: crops of a whole tile
 REAL_TILES_SHARE = 0.1  # beside a share of 1 of rendered boards: a tenth
 REAL_SHARE = 0.5  # of the crops, where rendered boards are mixed in
 
-# Functions whose nets are trained as one, and then taken apart.
-TOGETHER = ("acid-outer-layer", "alkaline-outer-layer", "resin-plug", "gold-osp")
+# Functions whose nets are trained as one, and then taken apart: share of the crops, more where there is more to learn.
+TOGETHER = {"acid-outer-layer": 0.2, "alkaline-outer-layer": 0.3, "resin-plug": 0.2, "gold-osp": 0.3}
 
 Mix = list[tuple[float, Source]]  # (share of the crops, where they come from)
 
@@ -58,14 +58,14 @@ def outer_layer(data: Path, rendered: Path | None, slugs: list[str]) -> Mix:
 
 
 def four_together(data: Path, rendered: Path | None, slugs: list[str]) -> Mix:
-    """A quarter of the crops each; `rendered` has a folder of boards per function."""
+    """Boards of all four; `rendered` has a folder of them per function."""
     mix: Mix = []
-    for function in TOGETHER:
+    for function, part in TOGETHER.items():
         recipe = RECIPES[function]
         own = recipe.sources(data, None if rendered is None else rendered / function, recipe.slugs)
         total = sum(share for share, _ in own)
         numbers = np.array([slugs.index(slug) for slug in recipe.slugs])
-        mix += [(share / total, together.Member(source, numbers)) for share, source in own]
+        mix += [(part * share / total, together.Member(source, numbers)) for share, source in own]
     return mix
 
 
