@@ -20,7 +20,7 @@ import onnx
 from numpy.typing import NDArray
 
 from pcb_aoi import chains
-from training import evaluate, metrics, model_file, predict
+from training import deeppcb, evaluate, metrics, model_file, predict
 from training.scene import Scene
 
 FEWEST = 20  # defects of a label below which its score is left alone
@@ -118,7 +118,7 @@ def run(args: argparse.Namespace) -> int:
     slugs = model_file.slugs(model)
     slope, offset = model_file.read_calibration(model)
     scenes: list[Scene] = []
-    if not args.pool or (args.function == evaluate.REAL and (args.data / "deeppcb").is_dir()):
+    if not args.pool or (args.function in deeppcb.HELD_OUT and (args.data / "deeppcb").is_dir()):
         scenes = evaluate.load_set(args.set, args.function, args.data, slugs)
     session = predict.open_session(path)
     in_pieces = predict.joined(session).tolist()

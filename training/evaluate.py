@@ -30,7 +30,6 @@ from training.ignored import without_ignored
 from training.scene import Image, Scene
 
 SETS = ("test", "calibration", "train", "samples")
-REAL = "inner-layer"  # the one function with real images to measure on: DeepPCB
 GAP = 0.02  # F1 that a label may lose at the threshold against its best threshold
 
 Detect = Callable[[Image], predict.Detections]
@@ -55,9 +54,9 @@ def load_set(name: str, function: str, data: Path, slugs: list[str]) -> list[Sce
     """The scenes of a named set; the groups of DeepPCB are described in deeppcb.py."""
     if name == "samples":
         return load_samples(Path("samples") / function, slugs)
-    if function != REAL:
+    if function not in deeppcb.HELD_OUT:
         raise SystemExit(f"there are no real images of {function}: give rendered ones with --pool, or --set samples")
-    return deeppcb.load(data / "deeppcb", name, slugs)
+    return deeppcb.load(data / "deeppcb", name, slugs, deeppcb.HELD_OUT[function])
 
 
 def load_scenes(args: argparse.Namespace, slugs: list[str]) -> list[Scene]:

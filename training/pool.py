@@ -72,14 +72,14 @@ def render_range(function: str, data: Path, out: Path, seed: int, split: str, nu
     """Render the tiles that are not there yet."""
     cv2.setNumThreads(1)
     root = data / "deeppcb"
-    clean = function == "inner-layer-clean"
-    names = deeppcb.names(root, split) if function == "inner-layer" else []
+    clean, held_out = function == "inner-layer-clean", deeppcb.HELD_OUT.get(function)
+    names = deeppcb.names(root, split, held_out) if held_out else []
     layers = load_artwork(data / "artwork", held_out=split == "test") if clean else []
     for number in numbers:
         path = out / f"{number:06d}.npz"
         if path.exists():
             continue
-        if clean or function == "inner-layer":
+        if clean or held_out:
             own = seed + rendered_inner.SEEDS[split]
             write(path, rendered_inner.render_tile(root, names, own, number, split == "test", layers))
         else:
@@ -87,7 +87,7 @@ def render_range(function: str, data: Path, out: Path, seed: int, split: str, nu
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("function", choices=sorted([*PROCESSES, "inner-layer-clean"]))
+    parser.add_argument("function", choices=sorted({*PROCESSES, *deeppcb.HELD_OUT, "inner-layer-clean"}))
     parser.add_argument(
         "--data", type=Path, default=Path("../shared/data"), help="folder that holds deeppcb/, artwork/"
     )

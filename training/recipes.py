@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -31,9 +32,9 @@ class Recipe:
     tile: int = 640
 
 
-def inner_layer(data: Path, rendered: Path | None, slugs: list[str]) -> Mix:
-    """Real boards; with a pool of rendered ones, those too."""
-    real = SceneList(deeppcb.load(data / "deeppcb", "train", slugs))
+def inner_layer(held_out: tuple[str, ...], data: Path, rendered: Path | None, slugs: list[str]) -> Mix:
+    """Real boards but those of the groups held out; with a pool of rendered ones, those too."""
+    real = SceneList(deeppcb.load(data / "deeppcb", "train", slugs, held_out))
     if rendered is None:
         return [(1.0, real)]
     from training.pool import Pool  # the renderer is needed here only
@@ -76,15 +77,22 @@ DSPCBSD = (
 )
 OUTER = f"{RENDERED}, and on {DSPCBSD}."
 
-RECIPES = {
-    "inner-layer": Recipe(
+
+def inner_layer_recipe(held_out: tuple[str, ...]) -> Recipe:
+    """A recipe of the inner layer that keeps some groups of boards for its test."""
+    groups = ", ".join(group for group in deeppcb.GROUPS if group not in held_out)
+    return Recipe(
         ["open", "short", "nick", "pinhole", "spur", "residual_copper", "scratch", "foreign_object"],
         deeppcb.UM_PER_PX,
-        "Trained on DeepPCB groups " + ", ".join(deeppcb.TRAIN) + " (real images; the data's LICENSE file "
-        "is MIT, its README says: You can only use this dataset for research purpose) and on boards rendered by this "
-        "project, some of them on the artwork of those groups.",
-        inner_layer,
-    ),
+        f"Trained on DeepPCB groups {groups} (real images; the data's LICENSE file is MIT, its README says: You can "
+        "only use this dataset for research purpose) and on boards rendered by this project, some of them on the "
+        "artwork of those groups.",
+        partial(inner_layer, held_out),
+    )
+
+
+RECIPES = {
+    **{name: inner_layer_recipe(held_out) for name, held_out in deeppcb.HELD_OUT.items()},
     "inner-layer-clean": Recipe(list(PROCESSES["inner-layer"].labels), 20.8, f"{RENDERED}.", renders_only),
     "acid-outer-layer": Recipe(list(PROCESSES["acid-outer-layer"].labels), 10.0, OUTER, outer_layer),
     "alkaline-outer-layer": Recipe(list(PROCESSES["alkaline-outer-layer"].labels), 10.0, OUTER, outer_layer),

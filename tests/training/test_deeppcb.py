@@ -64,6 +64,19 @@ def test_test_groups_stay_whole_and_the_last_tenth_of_the_others_calibrates(tmp_
     assert deeppcb.names(tmp_path, "calibration") == members[18:]
 
 
+def test_each_fold_keeps_its_own_groups_whole(tmp_path: Path) -> None:
+    write_set(tmp_path, [f"{group}{number:03}" for group in deeppcb.GROUPS for number in range(10)])
+    tested: list[str] = []
+    for fold in ("inner-layer-fold-1", "inner-layer-fold-2", "inner-layer-fold-3"):
+        held_out = deeppcb.HELD_OUT[fold]
+        parts = {split: deeppcb.names(tmp_path, split, held_out) for split in deeppcb.SPLITS}
+        assert {name[:5] for name in parts["test"]} == set(held_out)
+        assert {name[:5] for name in parts["train"] + parts["calibration"]} == set(deeppcb.GROUPS) - set(held_out)
+        assert sum(map(len, parts.values())) == 70
+        tested += held_out
+    assert sorted(tested) == ["00041", "44000", "50600", "77000", "92000"]
+
+
 def test_load_reads_labels_and_says_when_there_is_nothing(tmp_path: Path) -> None:
     write_set(tmp_path, ["13000001"])
     scenes = deeppcb.load(tmp_path, "train", SLUGS)
