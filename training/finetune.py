@@ -116,7 +116,7 @@ def trained(args: argparse.Namespace, config: ModelConfig, start: Path, out: Pat
         seed=args.seed,
         joined=tuple(json.loads(model_file.metadata(onnx.load(start)).get("joined", "[]"))),
     )
-    checkpoint = train.train(plan, sources, out, start)
+    checkpoint = train.train(plan, sources, out, [start])
     detector, slugs = export.load_detector(checkpoint)
     model, old = export.to_onnx(detector, len(slugs)), onnx.load(start)
     model_file.write_calibration(model, *model_file.read_calibration(old))

@@ -1,7 +1,8 @@
 """Muon for the hidden convolutions, AdamW for everything else.
 
-Muon replaces a weight matrix's momentum by the nearest (semi-)orthogonal matrix, found with five Newton-Schulz steps
-in bfloat16 (Jordan et al., 2024). On this task it reached in minutes what AdamW alone needed several times longer for.
+Muon replaces a weight matrix's momentum by the nearest (semi-)orthogonal matrix, found with five Newton-Schulz steps,
+for which bfloat16 is precise enough (Jordan et al., 2024). On this task it reached in minutes what AdamW alone needed
+several times longer for.
 torch.optim.Muon takes matrices only; here a convolution (O, I, h, w) is the matrix (O, I*h*w).
 """
 
@@ -15,15 +16,17 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import Tensor, nn
 
+from training.precision import fast_dtype
+
 # Coefficients of the quintic iteration: steepest at zero while all singular values stay within about 0.7 to 1.2.
 QUINTIC = (3.4445, -4.7750, 2.0315)
 STEPS = 5
 
 
 def orthogonalise(matrix: Tensor) -> Tensor:
-    """(m, n) -> nearly orthogonal (m, n) with the same row and column space, bfloat16."""
+    """(m, n) -> nearly orthogonal (m, n) with the same row and column space, in the type fast on its device."""
     a, b, c = QUINTIC
-    x = matrix.bfloat16()
+    x = matrix.to(fast_dtype(matrix.device.type))
     tall = x.shape[0] > x.shape[1]
     if tall:
         x = x.T

@@ -47,7 +47,7 @@ def trail_of(box: NDArray[np.float32]) -> NDArray[np.float32] | None:
     along, across = int(size.argmax()), int(size.argmin())
     if size[across] > THIN or along == across:
         return None
-    way = np.arange(low[along], high[along], STEP, np.float32)
+    way = np.arange(low[along], high[along], STEP, dtype=np.float32)
     points = np.empty((2, len(way), 2), np.float32)
     points[:, :, along] = way
     points[0, :, across], points[1, :, across] = low[across], max(high[across] - 1, low[across])

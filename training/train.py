@@ -16,6 +16,7 @@ import math
 import os
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,7 @@ from training.batches import Plan, batches
 from training.loss import detection_loss
 from training.muon import build_optimizers
 from training.net import Detector
+from training.precision import fast_dtype
 from training.scene import Source
 
 # glibc hands freed memory back to the kernel and fetches it again at every step; the activations of a net make that
@@ -109,26 +111,27 @@ def history(path: Path) -> list[str]:
     return list(dict.fromkeys([*saved["learnt"], *saved["before"]]))
 
 
-def train(plan: Plan, sources: list[tuple[float, Source]], out: Path, start_from: Path | None = None) -> Path:
+def train(plan: Plan, sources: list[tuple[float, Source]], out: Path, start_from: Sequence[Path] = ()) -> Path:
     """Train to the end of the plan; returns the checkpoint, which is rewritten every minute.
 
     `out`/checkpoint.pt of an interrupted run is continued; `start_from` (another run's checkpoint, or a shipped
-    model.onnx) gives only weights.
+    model.onnx) gives only weights. Of several, the first gives the body and each its labels.
     """
     out.mkdir(parents=True, exist_ok=True)
     path = out / "checkpoint.pt"
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    dtype = fast_dtype(device.type)
     torch.manual_seed(plan.seed)
     model = Detector(len(plan.slugs)).to(device).to(memory_format=torch.channels_last)
-    if start_from is not None and not path.exists():
-        load_matching(model, *starting_weights(start_from, plan, sources), plan.slugs)
+    fresh = not path.exists()
+    for earlier in reversed(start_from if fresh else ()):
+        load_matching(model, *starting_weights(earlier, plan, sources), plan.slugs)
     average = copy.deepcopy(model).eval()
     optimizers = build_optimizers(model, plan.rate)
     iteration, spent = 0, 0.0
-    before: list[str] = []
-    if start_from is not None and not path.exists():
-        before = history(start_from)
-    if path.exists():
+    if fresh:
+        before = list(dict.fromkeys(sentence for earlier in start_from for sentence in history(earlier)))
+    else:
         saved = torch.load(path, map_location=device, weights_only=True)
         model.load_state_dict(saved["model"])
         average.load_state_dict(saved["average"])
@@ -166,7 +169,7 @@ def train(plan: Plan, sources: list[tuple[float, Source]], out: Path, start_from
             for group in optimizer.param_groups:
                 group["lr"] = plan.rate * rate
         pixels = images.to(device, non_blocking=True).permute(0, 3, 1, 2)  # an NHWC view: already channels_last
-        with torch.autocast(device.type, torch.bfloat16):
+        with torch.autocast(device.type, torch.bfloat16, enabled=dtype is torch.bfloat16):
             prediction = model(pixels.float() / 255)
         parts = PieceBatch(*(part.to(device) for part in pieces))
         label_loss, box_loss = detection_loss(prediction, boxes.to(device), labels.to(device), taught.to(device), parts)
@@ -216,7 +219,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"a published set of real boards ({', '.join(real_sets.SETS)}), for half of the crops; without --pool: "
         "for all of them; may be repeated",
     )
-    parser.add_argument("--start-from", type=Path, help="checkpoint or model.onnx to take the weights from")
+    parser.add_argument(
+        "--start-from",
+        type=Path,
+        nargs="+",
+        default=[],
+        help="checkpoint or model.onnx to take the weights from; of several, the first gives the body and each its "
+        "labels: `train together` from the files of the four functions",
+    )
     parser.add_argument("--rate", type=float, default=Plan.rate, help="learning rate; lower to refine finished weights")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0: as many as torch likes")

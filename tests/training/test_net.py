@@ -99,10 +99,15 @@ def test_giou_has_a_gradient_towards_a_box_far_away() -> None:
     assert boxes.giou(torch.tensor([0.0, 0, 4, 4]), torch.tensor([0.0, 0, 4, 4])) == pytest.approx(1.0, abs=1e-5)
 
 
+@pytest.mark.parametrize("kind", ["bfloat16", "float32"])
 @pytest.mark.parametrize("shape", [(32, 64), (64, 32), (48, 48)])
-def test_orthogonalise(shape: tuple[int, int]) -> None:
+def test_orthogonalise(shape: tuple[int, int], kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    dtype = getattr(torch, kind)  # a name, as the type checker runs where there is no torch
+    monkeypatch.setattr(muon, "fast_dtype", lambda _: dtype)
     torch.manual_seed(0)
-    values = torch.linalg.svdvals(muon.orthogonalise(torch.randn(shape)).float())
+    update = muon.orthogonalise(torch.randn(shape))
+    assert update.dtype == dtype
+    values = torch.linalg.svdvals(update.float())
     assert values.min() > 0.4
     assert values.max() < 1.4
 

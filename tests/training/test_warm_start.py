@@ -18,7 +18,9 @@ from torch import Tensor
 from training_exports import Item, unpacked, yolo
 
 from training import export, model_file, predict, recipes, train, warm_start
+from training.batches import Plan
 from training.net import ConvBlock, Detector
+from training.scene import Scene, SceneList
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -132,3 +134,25 @@ def test_one_command_trains_shipped_weights_on_a_published_set(
     assert (own - given).abs().max() < 1e-2  # what it started from, whatever the labels
     credit = "Trained on PCB-IND v4 (CC BY 4.0: Yan, H. et al., Zenodo 10.5281/zenodo.19723114)."
     assert export.provenance(checkpoint) == f"{credit} Before that: Made up."
+
+
+def test_a_net_for_several_functions_starts_from_the_files_of_each(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def as_they_are(path: Path, *_: object) -> tuple[dict[str, Tensor], list[str]]:
+        net, slugs = warm_start.load(path)
+        return net.state_dict(), slugs
+
+    monkeypatch.setattr(train, "starting_weights", as_they_are)
+    files = [ROOT / "functions" / function / "model.onnx" for function in ("acid-outer-layer", "resin-plug")]
+    plan = Plan(tuple(recipes.get("together").slugs), iterations=1, minutes=0.0, batch=1, rate=0.0)
+    empty = Scene(np.zeros((320, 320), np.uint8), np.empty((0, 4), np.float32), np.empty(0, np.int64), "empty")
+    saved = torch.load(train.train(plan, [(1.0, SceneList([empty]))], tmp_path, [file, *files]), weights_only=True)
+    own, first = saved["average"], warm_start.load(file)[0].state_dict()
+    assert torch.equal(own["lateral8.weight"], first["lateral8.weight"])  # the body is the first one's
+    for path in files:
+        net, slugs = warm_start.load(path)
+        rows = [plan.slugs.index(slug) for slug in slugs]
+        assert torch.equal(own["head8.labels.weight"][rows], net.head8.labels.weight)
+    assert saved["before"][0] == "Made up."
+    assert len(saved["before"]) == 2  # of the same history, once
