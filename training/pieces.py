@@ -18,6 +18,8 @@ from training.scene import IGNORED, Boxes, Labels
 LABELS = ("scratch", "gold_scratch", "underplating")  # learnt so where a scene knows their trails
 STRIDE = 8  # px: the net's finest level (net.py, which needs torch)
 REACH = 40  # px from the cell's centre
+SPOT = STRIDE // 2  # px: a cell's centre, and so what is within REACH of it, lies on the grid of half cells
+SPOTS = REACH // SPOT
 FEWEST = 4  # points of a trail in the crop below which nobody could tell what it is
 THIN = 32.0  # px: a box no wider than this tells where its scratch runs
 STEP = 3.0  # px between the points of a trail
@@ -54,6 +56,18 @@ def trail_of(box: NDArray[np.float32]) -> NDArray[np.float32] | None:
     return points.reshape(-1, 2)
 
 
+def gathered(points: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]:
+    """Half cells (S, 2) that hold points (P, 2), and the lowest and highest x and y (S, 2) of those in each.
+
+    There are ten times as many points as half cells, and every cell asks which are near it.
+    """
+    spots = (points // SPOT).astype(np.int64)
+    order = np.lexsort(spots.T)
+    points, spots = points[order], spots[order]
+    first = np.flatnonzero(np.diff(spots, axis=0, prepend=-1).any(axis=1))
+    return spots[first], np.minimum.reduceat(points, first), np.maximum.reduceat(points, first)
+
+
 def cut(points: NDArray[np.float32], labels: Labels, owners: NDArray[np.int64], side: int) -> Pieces:
     """The pieces of a crop of `side` px, a multiple of STRIDE.
 
@@ -66,17 +80,20 @@ def cut(points: NDArray[np.float32], labels: Labels, owners: NDArray[np.int64], 
         if not mine.any():
             continue
         own, label = points[mine], int(labels[mine][0])
-        cells = np.unique((own // STRIDE).astype(np.int64), axis=0)
+        spots, low_of, high_of = gathered(own)
+        cells = np.unique(spots // 2, axis=0)
         around = (cells[:, None] + NEAR).reshape(-1, 2)
         around = np.unique(around[((around >= 0) & (around < count)).all(axis=1)], axis=0)
         around = around[~np.isin(around @ (count, 1), cells @ (count, 1))]
         if len(own) < FEWEST:
             cells, around = cells[:0], np.concatenate((cells, around))
-        centres = (cells + 0.5) * STRIDE
-        within = (np.abs(own[None] - centres[:, None]) <= REACH).all(axis=2)[:, :, None]
-        low = np.where(within, own[None], np.inf).min(axis=1, initial=np.inf) - MARGIN_PX
-        high = np.where(within, own[None], -np.inf).max(axis=1, initial=-np.inf) + MARGIN_PX
-        boxes = np.concatenate((low, high), axis=1).clip(0, side)
+        offset = spots[None] - (2 * cells[:, None] + 1)  # from the cell's centre, in spots
+        within = ((offset >= -SPOTS) & (offset < SPOTS)).all(axis=2)
+        low, high = (
+            np.stack([reduce(np.where(within, value, outside), axis=1, initial=outside) for value in of.T], axis=1)
+            for reduce, of, outside in ((np.min, low_of, np.inf), (np.max, high_of, -np.inf))
+        )
+        boxes = np.concatenate((low - MARGIN_PX, high + MARGIN_PX), axis=1).clip(0, side)
         both = np.concatenate((cells, around))
         parts.append(
             Pieces(
