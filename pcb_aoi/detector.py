@@ -11,7 +11,7 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-from pcb_aoi import chains, heads, merge, tiles, weights
+from pcb_aoi import chains, heads, merge, polarity, tiles, weights
 from pcb_aoi.detections import Bool, Detections
 from pcb_aoi.errors import DeadlineExceeded, ModelError
 from pcb_aoi.heads import Head, at_least
@@ -61,6 +61,7 @@ class Detector:
         self.config, self.session, self.settings = config, session, settings
         self._head: Head = heads.get(config.head)
         self._joined = chains.joined_labels(session.metadata, config.slugs)
+        self._bright_copper = polarity.bright_copper(session.metadata)
 
     @classmethod
     def load(cls, folder: Path, settings: Settings | None = None) -> Self:
@@ -102,12 +103,15 @@ class Detector:
         bound, floor = at_least(threshold), chains.floor(threshold, self._joined)
         grid = tiles.plan(height, width, self.config.tile, self.config.overlap, scale)
         self._check_time(len(grid), deadline)
+        negative = self._bright_copper and polarity.thresholded(image)
         parts: list[Detections] = []
         owners: list[npt.NDArray[np.intp]] = []
         over = bad = 0
         batch_size = self.session.batch
         watch.lap("tile")
         for first, batch in tiles.batches(image, grid, batch_size):
+            if negative:
+                np.bitwise_not(batch, out=batch)
             watch.lap("tile")
             outputs = self.session.run(batch)
             watch.lap("infer")

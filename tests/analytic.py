@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -54,11 +55,18 @@ def i64(values: object) -> npt.NDArray[np.int64]:
     return np.asarray(values, np.int64)
 
 
-def model(tile: int = TILE, zoom: int = 1, stride: int = STRIDE, joined: tuple[str, ...] = ()) -> bytes:
+def model(
+    tile: int = TILE,
+    zoom: int = 1,
+    stride: int = STRIDE,
+    joined: tuple[str, ...] = (),
+    metadata: Mapping[str, str] | None = None,
+) -> bytes:
     """Return the ONNX file; input uint8 (B, tile, tile, 3), outputs boxes (B, N, 4) and scores (B, N, 2).
 
     With `zoom`, only every zoom-th pixel is looked at, and boxes are rounded to that grid: for boards of thousands of
-    tiles. `stride` then counts in such pixels. `joined`: labels that are said to come in pieces.
+    tiles. `stride` then counts in such pixels. `joined`: labels that are said to come in pieces; `metadata`: what
+    else the file says.
     """
     tile, side = tile // zoom, tile
     position = np.arange(tile, dtype=np.float32)
@@ -137,7 +145,7 @@ def model(tile: int = TILE, zoom: int = 1, stride: int = STRIDE, joined: tuple[s
         [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
     )
     proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
-    helper.set_model_props(proto, {"slugs": json.dumps(SLUGS), "joined": json.dumps(joined)})
+    helper.set_model_props(proto, {"slugs": json.dumps(SLUGS), "joined": json.dumps(joined), **(metadata or {})})
     onnx.checker.check_model(proto)
     return bytes(proto.SerializeToString())
 

@@ -1,6 +1,7 @@
 """From a scene to a training crop: placed near a defect, scaled, turned, its contrast changed.
 
-All changes keep the polarity: whether copper is the dark or the bright side is what tells an open from a short.
+All changes but the last keep the polarity: which side is copper is what tells an open from a short. The last shows
+copper bright in every crop, as it then is to the weights (pcb_aoi/polarity.py).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from pcb_aoi import polarity
 from training import pieces
 from training.pieces import Pieces
 from training.scene import IGNORED, Boxes, Image, Labels, Scene
@@ -229,9 +231,11 @@ def crop(
     fragments: frozenset[int] = frozenset(),
     counterparts: dict[int, int] | None = None,
     joined: frozenset[int] = frozenset(),
+    bright_copper: bool = False,
 ) -> Crop:
     """A random training crop of `side` x `side` px.
 
+    `bright_copper`: of a thresholded scene, where copper is black, the crop is the negative (pcb_aoi/polarity.py).
     `joined`: labels learnt in pieces, where the scene knows their trail; the rest keep their boxes.
     `counterparts` says what each label becomes when copper and laminate are exchanged: a gap in a line becomes a
     bridge over a slot, a bite a tooth, a hole an island. It turns boards of lines into boards of slots in planes,
@@ -259,6 +263,8 @@ def crop(
         image = add_designed_features(image, boxes, rng)
     if rng.random() < CONTRAST:
         image = change_contrast(image, rng)
+    if bright_copper and polarity.thresholded(scene.image):
+        image = 255 - image
     if image.ndim == 2:
         image = np.repeat(image[:, :, None], 3, axis=2)
     found = pieces.cut(points, scene.labels[owners], owners, side) if len(points) else pieces.NONE

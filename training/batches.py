@@ -35,6 +35,7 @@ class Plan:
     learnt: tuple[str, ...] = ()  # sentences on what the run learns from, for the weights' provenance
     fragments: tuple[str, ...] = LONG_LABELS
     joined: tuple[str, ...] = JOINED  # of these, those learnt in pieces where their trail is known
+    bright_copper: bool = True  # thresholded boards, whose copper is black, are learnt as negatives
     # Labels that become each other when copper and laminate are exchanged.
     counterparts: tuple[tuple[str, str], ...] = (("open", "short"), ("nick", "spur"), ("pinhole", "residual_copper"))
 
@@ -110,7 +111,10 @@ def batches(plan: Plan, sources: list[tuple[float, Source]], start: int = 0) -> 
                 wide = rng.random() < plan.wide_share
                 count, side = (plan.batch // 4, plan.side * 2) if wide else (plan.batch, plan.side)
                 picked = rng.choice(len(sources), size=count, p=shares)
-                crops = [augment.crop(sources[i][1].draw(rng), side, rng, fragments, exchanged, joined) for i in picked]
+                crops = [
+                    augment.crop(sources[i][1].draw(rng), side, rng, fragments, exchanged, joined, plan.bright_copper)
+                    for i in picked
+                ]
                 put(collate(crops, len(plan.slugs)))
                 number += 1
         except BaseException as error:  # a dead producer must end the run, not hang it

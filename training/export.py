@@ -92,6 +92,11 @@ def joined(checkpoint: Path, slugs: list[str]) -> list[str]:
     return [slug for slug in saved.get("joined", []) if slug in slugs]
 
 
+def bright_copper(checkpoint: Path) -> bool:
+    """Whether the weights have learnt copper as the bright side of every picture (pcb_aoi/polarity.py)."""
+    return bool(torch.load(checkpoint, map_location="cpu", weights_only=True).get("bright_copper", False))
+
+
 def to_onnx(detector: Detector, labels: int) -> onnx.ModelProto:
     """The graph, with dynamic batch, height and width. `detector` is folded in place."""
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
@@ -137,6 +142,8 @@ def run(args: argparse.Namespace) -> int:
         "provenance": provenance(args.checkpoint),
         "joined": json.dumps(joined(args.checkpoint, slugs)),
     }
+    if bright_copper(args.checkpoint):
+        details["copper"] = "bright"
     onnx.helper.set_model_props(model, details)
     path = args.out or Path("functions") / args.function / "model.onnx"
     digest = model_file.save(model, path)

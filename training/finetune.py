@@ -21,7 +21,7 @@ import numpy as np
 import onnx
 from onnxruntime import InferenceSession
 
-from pcb_aoi import weights
+from pcb_aoi import polarity, weights
 from pcb_aoi.errors import PcbAoiError
 from pcb_aoi.model_config import ModelConfig
 from training import calibrate, evaluate, metrics, model_file, predict, versions
@@ -106,6 +106,7 @@ def trained(args: argparse.Namespace, config: ModelConfig, start: Path, out: Pat
     sources: list[tuple[float, Source]] = [(1.0, Sheets(Stored(out / "train")))]
     if args.keep_pool:
         sources = [(1 - KEEP_SHARE, sources[0][1]), (KEEP_SHARE, pool.Pool(args.keep_pool))]
+    details = model_file.metadata(onnx.load(start))
     plan = batches.Plan(
         config.slugs,
         args.iterations,
@@ -114,7 +115,8 @@ def trained(args: argparse.Namespace, config: ModelConfig, start: Path, out: Pat
         wide_share=recipes.WIDE_SHARE,
         rate=args.rate,
         seed=args.seed,
-        joined=tuple(json.loads(model_file.metadata(onnx.load(start)).get("joined", "[]"))),
+        joined=tuple(json.loads(details.get("joined", "[]"))),
+        bright_copper=polarity.bright_copper(details),
     )
     checkpoint = train.train(plan, sources, out, [start])
     detector, slugs = export.load_detector(checkpoint)

@@ -11,7 +11,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from pcb_aoi import chains
+from pcb_aoi import chains, polarity
 from pcb_aoi.detections import Detections as Found
 from training.scene import Boxes, Image, Labels
 
@@ -80,6 +80,8 @@ def chain(found: Detections, label: int, weak: float) -> Detections:
 def pieces(session: onnxruntime.InferenceSession, image: Image) -> Detections:
     """What the net says, suppressed label by label, before pieces are joined."""
     height, width = image.shape[:2]
+    if polarity.bright_copper(session.get_modelmeta().custom_metadata_map) and polarity.thresholded(image):
+        image = 255 - image
     rgb = np.repeat(image[:, :, None], 3, axis=2) if image.ndim == 2 else image
     padding = ((0, -height % MULTIPLE), (0, -width % MULTIPLE), (0, 0))
     boxes, scores = session.run(["boxes", "scores"], {"images": np.pad(rgb, padding)[None]})

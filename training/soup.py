@@ -42,6 +42,8 @@ def average(parts: list[Share]) -> dict[str, Any]:
     alone = [row for row, slug in enumerate(first["slugs"]) if len({slug in one["joined"] for one in saved}) > 1]
     if any(other["slugs"] != first["slugs"] for other in saved):
         raise ValueError("the checkpoints have different labels")
+    if len({one.get("bright_copper", False) for one in saved}) > 1:
+        raise ValueError("to some of the checkpoints copper is bright, to others as the picture has it")
     mean = {}
     for name, value in first["average"].items():
         mean[name] = value.clone()
@@ -51,7 +53,8 @@ def average(parts: list[Share]) -> dict[str, Any]:
             mean[name][alone] = value[alone]
     sentences = list(dict.fromkeys(sentence for one in saved for sentence in one["learnt"]))
     before = list(dict.fromkeys(sentence for one in saved for sentence in one["before"]))
-    return {"average": mean, "slugs": first["slugs"], "joined": first["joined"], "learnt": sentences, "before": before}
+    kept = {key: first[key] for key in ("slugs", "joined", "bright_copper") if key in first}
+    return {"average": mean, **kept, "learnt": sentences, "before": before}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

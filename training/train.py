@@ -149,6 +149,7 @@ def train(plan: Plan, sources: list[tuple[float, Source]], out: Path, start_from
             "seconds": spent,
             "slugs": list(plan.slugs),
             "joined": list(plan.joined),
+            "bright_copper": plan.bright_copper,
             "learnt": list(plan.learnt),
             "before": before,
         }

@@ -103,3 +103,19 @@ def test_only_thresholded_pictures_are_near_binary() -> None:
     assert augment.is_near_binary(binary)
     assert not augment.is_near_binary(rng.integers(0, 256, (64, 64), dtype=np.uint8))
     assert not augment.is_near_binary(np.repeat(binary[:, :, None], 3, axis=2))
+
+
+@pytest.mark.parametrize("bright_copper", [True, False])
+@pytest.mark.parametrize("copper", [0, 150])
+def test_a_thresholded_scene_is_learnt_as_its_negative(
+    bright_copper: bool, copper: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Thresholded: copper 0 on 255, shown as 255 on 0. A camera's picture: copper 150 on 40, shown as it is."""
+    monkeypatch.setattr(augment, "CONTRAST", 0.0)
+    monkeypatch.setattr(augment, "SCALED", 0.0)
+    image = np.full((640, 640), 255 if copper == 0 else 40, np.uint8)
+    image[:, ::4] = copper
+    scene = Scene(image, np.empty((0, 4), np.float32), np.empty(0, np.int64))
+    crop = augment.crop(scene, 320, np.random.default_rng(2), bright_copper=bright_copper)
+    shown = 255 if copper == 0 and bright_copper else copper
+    assert (crop.image == shown).mean() == pytest.approx(0.25)

@@ -1,0 +1,73 @@
+"""polarity: thresholded boards are told from others, and weights that know copper as bright see their negative."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import analytic
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from pcb_aoi import polarity
+from pcb_aoi.detector import Detector
+
+
+def lines(height: int, width: int, copper: int, laminate: int) -> np.ndarray:
+    """Conductors of 12 px at a pitch of 30, uint8 (H, W)."""
+    image = np.full((height, width), laminate, np.uint8)
+    for x in range(9, width, 30):
+        image[:, x : x + 12] = copper
+    return image
+
+
+@pytest.mark.parametrize(("copper", "laminate"), [(0, 255), (255, 0), (0, 0), (255, 255), (8, 248)])
+@pytest.mark.parametrize("size", [(9, 9), (100, 640), (4096, 3000)])
+def test_two_levels_are_thresholded(copper: int, laminate: int, size: tuple[int, int]) -> None:
+    image = lines(*size, copper, laminate)
+    assert polarity.thresholded(image)
+    assert polarity.thresholded(np.repeat(image[..., None], 3, axis=2))
+
+
+@pytest.mark.parametrize("quality", [60, 75, 95])
+def test_compression_and_resampling_leave_it_thresholded(quality: int) -> None:
+    picture, file = Image.fromarray(lines(640, 640, 0, 255)), io.BytesIO()
+    picture.save(file, "JPEG", quality=quality)
+    assert polarity.thresholded(np.asarray(Image.open(file)))
+    assert polarity.thresholded(np.asarray(picture.resize((500, 500), Image.Resampling.BILINEAR)))
+
+
+@given(st.integers(60, 230), st.integers(0, 60), st.booleans(), st.integers(0, 2**32 - 1))
+def test_a_camera_s_picture_is_not(copper: int, laminate: int, colour: bool, seed: int) -> None:
+    """Copper on half of the board, grain of a few grey levels."""
+    image = np.repeat(np.where(np.arange(200) % 40 < 20, copper, laminate)[None], 200, axis=0)
+    image = image + np.random.default_rng(seed).normal(0, 3, image.shape)
+    if colour:
+        image = image[..., None] * np.array([1.0, 0.8, 0.6])
+    assert not polarity.thresholded(image.clip(0, 255).astype(np.uint8))
+
+
+def test_weights_say_how_they_see_copper() -> None:
+    assert polarity.bright_copper({"copper": "bright"})
+    assert not polarity.bright_copper({"copper": "as it is"})
+    assert not polarity.bright_copper({})  # other people's weights
+
+
+@pytest.mark.parametrize("copper", ["bright", None])
+@pytest.mark.parametrize("level", [0, 60])
+def test_only_thresholded_boards_are_shown_as_negatives(tmp_path: Path, copper: str | None, level: int) -> None:
+    """The analytic detector finds bright rectangles; here they are dark: in the negative of a thresholded board only.
+
+    The board is larger than a tile, so that every tile must be a negative; the caller's picture stays as it was.
+    """
+    weights = analytic.model(metadata={} if copper is None else {"copper": copper})
+    detector = Detector.load(analytic.write_function(tmp_path / "function", weights))
+    image = np.full((150, 150), 255 if level == 0 else 200, np.uint8)
+    image[40:60, 30:140] = level
+    given = image.copy()
+    boxes = detector.detect(image).detections.boxes.tolist()
+    assert ([30.0, 40.0, 140.0, 60.0] in boxes) == (copper == "bright" and level == 0)
+    assert (image == given).all()
