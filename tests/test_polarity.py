@@ -14,6 +14,7 @@ from PIL import Image
 
 from pcb_aoi import polarity
 from pcb_aoi.detector import Detector
+from training import predict
 
 
 def lines(height: int, width: int, copper: int, laminate: int) -> np.ndarray:
@@ -71,3 +72,14 @@ def test_only_thresholded_boards_are_shown_as_negatives(tmp_path: Path, copper: 
     boxes = detector.detect(image).detections.boxes.tolist()
     assert ([30.0, 40.0, 140.0, 60.0] in boxes) == (copper == "bright" and level == 0)
     assert (image == given).all()
+
+
+@pytest.mark.parametrize("copper", ["bright", "as it is"])
+def test_figures_are_measured_as_the_engine_sees_boards(tmp_path: Path, copper: str) -> None:
+    weights = analytic.model(metadata={"copper": copper})
+    image = np.full((analytic.TILE, analytic.TILE), 255, np.uint8)
+    image[16:40, 16:48] = 0
+    engine = Detector.load(analytic.write_function(tmp_path / "function", weights)).detect(image).detections
+    found = predict.detect(predict.open_session(weights), image)
+    assert found.boxes.tolist() == engine.boxes.tolist()
+    assert ([16.0, 16.0, 48.0, 40.0] in found.boxes.tolist()) == (copper == "bright")
