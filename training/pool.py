@@ -73,13 +73,13 @@ def render_range(function: str, data: Path, out: Path, seed: int, split: str, nu
     cv2.setNumThreads(1)
     root = data / "deeppcb"
     clean, held_out = function == "inner-layer-clean", deeppcb.HELD_OUT.get(function)
-    names = deeppcb.names(root, split, held_out) if held_out else []
+    names = [] if held_out is None else deeppcb.names(root, split, held_out)
     layers = load_artwork(data / "artwork", held_out=split == "test") if clean else []
     for number in numbers:
         path = out / f"{number:06d}.npz"
         if path.exists():
             continue
-        if clean or held_out:
+        if clean or held_out is not None:
             own = seed + rendered_inner.SEEDS[split]
             write(path, rendered_inner.render_tile(root, names, own, number, split == "test", layers))
         else:

@@ -77,6 +77,14 @@ def test_each_fold_keeps_its_own_groups_whole(tmp_path: Path) -> None:
     assert sorted(tested) == ["00041", "44000", "50600", "77000", "92000"]
 
 
+def test_what_ships_learns_from_every_group(tmp_path: Path) -> None:
+    write_set(tmp_path, [f"{group}{number:03}" for group in deeppcb.GROUPS for number in range(10)])
+    parts = {split: deeppcb.names(tmp_path, split, deeppcb.HELD_OUT["inner-layer-all"]) for split in deeppcb.SPLITS}
+    assert {name[:5] for name in parts["train"]} == {name[:5] for name in parts["calibration"]} == set(deeppcb.GROUPS)
+    assert not parts["test"]
+    assert not set(parts["train"]) & set(parts["calibration"])
+
+
 def test_load_reads_labels_and_says_when_there_is_nothing(tmp_path: Path) -> None:
     write_set(tmp_path, ["13000001"])
     scenes = deeppcb.load(tmp_path, "train", SLUGS)
