@@ -51,6 +51,17 @@ def test_held_out_looks_lie_outside_the_training_ranges() -> None:
         assert max(getattr(look, name) for look in train) <= min(getattr(look, name) for look in test)
 
 
+def test_looks_at_the_edge_are_the_hardest_that_training_draws() -> None:
+    rng = np.random.default_rng(0)
+    train = [Look.sample(rng, "colour") for _ in range(400)]
+    edge = [Look.sample(rng, "colour", edge=True) for _ in range(200)]
+    test = [Look.sample(rng, "colour", held_out=True) for _ in range(200)]
+    for name in ("psf_px", "grain", "grain_px", "noise"):
+        drawn = [getattr(look, name) for look in edge]
+        assert np.quantile([getattr(look, name) for look in train], 0.6) < min(drawn)
+        assert max(drawn) <= min(getattr(look, name) for look in test)
+
+
 @pytest.mark.parametrize("kind", ["grey", "colour"])
 @pytest.mark.parametrize("draw", [surface.scratch, surface.foreign_object])
 def test_surface_defects_change_the_picture_inside_their_box_only(draw, kind: str) -> None:  # type: ignore[no-untyped-def] # noqa: ANN001

@@ -28,6 +28,9 @@ _LAMINATES: tuple[RGB, ...] = (
     (38, 30, 26),
 )
 
+# How far white balance is off, in training, at the end of its range, and in the rendered test.
+STRENGTHS = {"all": (0.0, 0.14), "edge": (0.105, 0.14), "held out": (0.14, 0.18)}
+
 
 @dataclass(frozen=True, slots=True)
 class Look:
@@ -58,13 +61,19 @@ class Look:
             raise ValueError(f"look kind must be one of {KINDS}, got {self.kind!r}")
 
     @staticmethod
-    def sample(rng: np.random.Generator, kind: str | None = None, held_out: bool = False) -> Look:
-        """Draw a look. `held_out` uses ranges of optics, colour and grain that training never draws."""
+    def sample(rng: np.random.Generator, kind: str | None = None, held_out: bool = False, edge: bool = False) -> Look:
+        """Draw a look. `held_out` uses ranges of optics, colour and grain that training never draws.
+
+        `edge` draws from the end of training's ranges that lies next to those: who calibrates on familiar looks alone
+        sets thresholds that are too high for the camera of anybody else.
+        """
         kind = kind or str(rng.choice(KINDS, p=(0.3, 0.3, 0.4)))
         if kind not in KINDS:
             raise ValueError(f"look kind must be one of {KINDS}, got {kind!r}")
-        span = _span_held_out if held_out else _span
-        copper, laminate = _colours(rng, kind == "grey", held_out)
+        span = _span_held_out if held_out else _span_edge if edge else _span
+        copper, laminate = _colours(
+            rng, kind == "grey", STRENGTHS["held out" if held_out else "edge" if edge else "all"]
+        )
         return Look(
             kind=kind,
             copper=copper,
@@ -91,16 +100,21 @@ def _span(rng: np.random.Generator, low: float, high: float) -> float:
     return float(rng.uniform(low, low + 0.8 * (high - low)))
 
 
+def _span_edge(rng: np.random.Generator, low: float, high: float) -> float:
+    """The last quarter of what training draws."""
+    return float(rng.uniform(low + 0.6 * (high - low), low + 0.8 * (high - low)))
+
+
 def _span_held_out(rng: np.random.Generator, low: float, high: float) -> float:
     """The top fifth: kept for the rendered test."""
     return float(rng.uniform(low + 0.8 * (high - low), high))
 
 
-def _colours(rng: np.random.Generator, grey: bool, held_out: bool) -> tuple[RGB, RGB]:
+def _colours(rng: np.random.Generator, grey: bool, strengths: tuple[float, float]) -> tuple[RGB, RGB]:
     """Mean copper and laminate colour after white balance and exposure."""
     copper = np.array(_COPPERS[rng.integers(len(_COPPERS))])
     laminate = np.array(_LAMINATES[rng.integers(len(_LAMINATES))])
-    strength = rng.uniform(0.14, 0.18) if held_out else rng.uniform(0.0, 0.14)
+    strength = rng.uniform(*strengths)
     tint = rng.uniform(-1, 1, 3)
     balance = 1 + strength * tint / max(float(np.abs(tint).max()), 1e-6)
     # Percentiles of real tiles: copper 147..228 in red, laminate 37..79.
