@@ -51,6 +51,14 @@ def test_a_camera_s_picture_is_not(copper: int, laminate: int, colour: bool, see
     assert not polarity.thresholded(image.clip(0, 255).astype(np.uint8))
 
 
+@pytest.mark.parametrize(("copper", "laminate"), [(120, 6), (250, 190)])
+def test_neither_is_a_very_dark_or_a_very_bright_one(copper: int, laminate: int) -> None:
+    """Few conductors on black core; a plane, overexposed, with few gaps."""
+    image = np.full((300, 300), laminate if laminate < 16 else copper, np.uint8)
+    image[:, ::6] = copper if laminate < 16 else laminate
+    assert not polarity.thresholded(image)
+
+
 def test_weights_say_how_they_see_copper() -> None:
     assert polarity.bright_copper({"copper": "bright"})
     assert not polarity.bright_copper({"copper": "as it is"})

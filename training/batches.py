@@ -35,7 +35,7 @@ class Plan:
     learnt: tuple[str, ...] = ()  # sentences on what the run learns from, for the weights' provenance
     fragments: tuple[str, ...] = LONG_LABELS
     joined: tuple[str, ...] = JOINED  # of these, those learnt in pieces where their trail is known
-    bright_copper: bool = True  # thresholded boards, whose copper is black, are learnt as negatives
+    bright_copper: bool = False  # as in recipes.Recipe
     # Labels that become each other when copper and laminate are exchanged.
     counterparts: tuple[tuple[str, str], ...] = (("open", "short"), ("nick", "spur"), ("pinhole", "residual_copper"))
 

@@ -30,6 +30,7 @@ class Recipe:
     provenance: str  # what a run by this recipe learns from
     sources: Callable[[Path, Path | None, list[str]], Mix]  # (data folder, folder of rendered boards, slugs)
     tile: int = 640
+    bright_copper: bool = False  # thresholded boards, whose copper is black, are learnt as negatives
 
 
 def inner_layer(held_out: tuple[str, ...], data: Path, rendered: Path | None, slugs: list[str]) -> Mix:
@@ -88,12 +89,15 @@ def inner_layer_recipe(held_out: tuple[str, ...]) -> Recipe:
         "only use this dataset for research purpose) and on boards rendered by this project, some of them on the "
         "artwork of those groups.",
         partial(inner_layer, held_out),
+        bright_copper=True,
     )
 
 
 RECIPES = {
     **{name: inner_layer_recipe(held_out) for name, held_out in deeppcb.HELD_OUT.items()},
-    "inner-layer-clean": Recipe(list(PROCESSES["inner-layer"].labels), 20.8, f"{RENDERED}.", renders_only),
+    "inner-layer-clean": Recipe(
+        list(PROCESSES["inner-layer"].labels), 20.8, f"{RENDERED}.", renders_only, bright_copper=True
+    ),
     "acid-outer-layer": Recipe(list(PROCESSES["acid-outer-layer"].labels), 10.0, OUTER, outer_layer),
     "alkaline-outer-layer": Recipe(list(PROCESSES["alkaline-outer-layer"].labels), 10.0, OUTER, outer_layer),
     "resin-plug": Recipe(list(PROCESSES["resin-plug"].labels), 10.0, f"{RENDERED}.", renders_only),

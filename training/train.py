@@ -252,6 +252,7 @@ def run(args: argparse.Namespace) -> int:
         rate=args.rate,
         seed=args.seed,
         wide_share=wide,
+        bright_copper=recipe.bright_copper,
         joined=Plan.joined if rendered else (),  # published sets know boxes, no trails
         learnt=(
             *([recipe.provenance] if rendered else []),
