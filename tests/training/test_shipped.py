@@ -11,6 +11,7 @@ import yaml
 
 onnx = pytest.importorskip("onnx", reason="needs onnx")
 
+from pcb_aoi import polarity
 from training import model_file, recipes
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -45,6 +46,20 @@ def test_the_calibration_is_not_the_neutral_one(function: str) -> None:
     slope, offset = model_file.read_calibration(onnx.load(ROOT / "functions" / function / "model.onnx"))
     assert (slope > 0).all()
     assert (offset != 0).any()
+
+
+@pytest.mark.parametrize("function", SHIPPED)
+def test_copper_is_bright_to_inner_layers_alone(function: str) -> None:
+    """A finished board on black mask is dark enough to pass for thresholded: its negative would be nonsense."""
+    bright = {
+        path.name
+        for path in (ROOT / "functions" / function).glob("*.onnx")
+        if polarity.bright_copper(model_file.metadata(onnx.load(path)))
+    }
+    assert recipes.get(function).bright_copper == (function == "inner-layer")
+    # model.onnx of 0.5.0 learnt boards as they are; the renders-only weights, and what is trained from now on, do not.
+    assert bright - {"model.onnx"} == ({"model-clean.onnx"} if function == "inner-layer" else set())
+    assert function == "inner-layer" or not bright
 
 
 def test_the_clean_weights_can_be_chosen_as_model_yaml_says() -> None:
