@@ -148,6 +148,18 @@ local_health() {
   printf '%s' "$health"
 }
 
+# The same, once it is a verdict: a container that has just come up, as after a reboot, is on trial for some seconds,
+# and no reason to deploy again.
+local_settled() {
+  local health left="${READINESS_TIMEOUT:-120}"
+  health="$(local_health "$1")"
+  while [[ "$health" == starting ]] && ((left-- > 0)); do
+    sleep 1
+    health="$(local_health "$1")"
+  done
+  printf '%s' "$health"
+}
+
 local_table() {
   printf '%s\n' "${ROWS[@]}" | {
     printf 'function\tstate\tport\timage\tprovider\tms\tremark\n'
@@ -159,18 +171,6 @@ local_settings() {
   info "CVAT 用 docker compose 部署时：-f components/serverless/docker-compose.serverless.yml，不需要其他设置；否则在 cvat_server 和 cvat_worker_annotation 里设置：" \
     "CVAT from docker compose needs -f components/serverless/docker-compose.serverless.yml and no more; otherwise set in cvat_server and cvat_worker_annotation:"
   printf '%s\n' CVAT_SERVERLESS=1 CVAT_NUCLIO_HOST=nuclio CVAT_NUCLIO_INVOKE_METHOD=direct
-}
-
-# The same, once there is one: a container that has just come up, as after a reboot, is on trial for some seconds, and
-# is no reason to deploy again.
-local_settled() {
-  local health left="${READINESS_TIMEOUT:-120}"
-  health="$(local_health "$1")"
-  while [[ "$health" == starting ]] && ((left-- > 0)); do
-    sleep 1
-    health="$(local_health "$1")"
-  done
-  printf '%s' "$health"
 }
 
 # Ask nuclio and the port, say what CVAT would see, and what to do about it.

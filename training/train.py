@@ -115,7 +115,8 @@ def train(plan: Plan, sources: list[tuple[float, Source]], out: Path, start_from
     """Train to the end of the plan; returns the checkpoint, which is rewritten every minute.
 
     `out`/checkpoint.pt of an interrupted run is continued; `start_from` (another run's checkpoint, or a shipped
-    model.onnx) gives only weights. Of several, the first gives the body and each its labels.
+    model.onnx) gives only weights. Of several, the first gives the body and each its labels; a label that several
+    have is the earliest one's.
     """
     out.mkdir(parents=True, exist_ok=True)
     path = out / "checkpoint.pt"

@@ -11,7 +11,12 @@ from training import soup  # noqa: E402
 
 
 def checkpoint(
-    path: Path, value: float, learnt: str, slugs: tuple[str, ...] = ("a", "b"), joined: tuple[str, ...] = ("b",)
+    path: Path,
+    value: float,
+    learnt: str,
+    slugs: tuple[str, ...] = ("a", "b"),
+    joined: tuple[str, ...] = ("b",),
+    bright_copper: bool = True,
 ) -> Path:
     average = {
         "w": torch.full((3,), value),
@@ -19,7 +24,7 @@ def checkpoint(
         "head8.labels.weight": torch.full((2, 3, 1, 1), value),
     }
     saved = {"average": average, "slugs": list(slugs), "joined": list(joined), "learnt": [learnt], "before": ["x."]}
-    torch.save(saved, path)
+    torch.save(saved | {"bright_copper": bright_copper}, path)
     return path
 
 
@@ -29,6 +34,7 @@ def test_weights_are_averaged_by_their_shares(tmp_path: Path) -> None:
     assert mean["average"]["w"].tolist() == [2.0, 2.0, 2.0]
     assert mean["average"]["count"] == 1
     assert (mean["learnt"], mean["before"], mean["joined"]) == (["one.", "other."], ["x."], ["b"])
+    assert mean["bright_copper"]
 
 
 def test_a_label_that_one_learnt_in_pieces_keeps_its_outputs(tmp_path: Path) -> None:
@@ -43,6 +49,9 @@ def test_what_cannot_be_averaged_is_refused(tmp_path: Path) -> None:
     other = checkpoint(tmp_path / "b.pt", 1.0, "one.", ("a", "c"))
     with pytest.raises(ValueError, match="different labels"):
         soup.average([(one, 1.0), (other, 1.0)])
+    dark = checkpoint(tmp_path / "c.pt", 1.0, "one.", bright_copper=False)
+    with pytest.raises(ValueError, match="copper is bright"):
+        soup.average([(one, 1.0), (dark, 1.0)])
     with pytest.raises(ValueError, match="positive"):
         soup.average([(one, 1.0), (one, -1.0)])
     with pytest.raises(argparse.ArgumentTypeError, match="CHECKPOINT=SHARE"):

@@ -17,6 +17,7 @@ torch = pytest.importorskip("torch", reason="needs the extra `train` (torch)")
 from torch import Tensor
 from training_exports import Item, unpacked, yolo
 
+from pcb_aoi import polarity
 from training import export, model_file, predict, recipes, train, warm_start
 from training.batches import Plan
 from training.net import ConvBlock, Detector
@@ -116,8 +117,9 @@ def test_other_files_are_refused(file: Path, tmp_path: Path) -> None:
         warm_start.load(tmp_path / "less.onnx")
 
 
+@pytest.mark.parametrize(("function", "bright_copper"), [("acid-outer-layer", False), ("inner-layer", True)])
 def test_one_command_trains_shipped_weights_on_a_published_set(
-    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, function: str, bright_copper: bool
 ) -> None:
     items = [Item(f"{i}.png", 90, 80, (("copper_burr", 10, 10, 40, 40),), "train") for i in range(3)]
     folder = unpacked(tmp_path / "set", yolo(items, listed=False))
@@ -125,11 +127,15 @@ def test_one_command_trains_shipped_weights_on_a_published_set(
     monkeypatch.setattr(train, "STATISTICS", 1)
     parser = argparse.ArgumentParser()
     train.add_arguments(parser)
-    text = f"acid-outer-layer --real pcb-ind={folder} --out {tmp_path / 'out'} --start-from {file} --iterations 1"
+    text = f"{function} --real pcb-ind={folder} --out {tmp_path / 'out'} --start-from {file} --iterations 1"
     assert train.run(parser.parse_args(text.split())) == 0
     checkpoint = tmp_path / "out" / "checkpoint.pt"
     detector, slugs = export.load_detector(checkpoint)
-    assert slugs == recipes.get("acid-outer-layer").slugs
+    assert slugs == recipes.get(function).slugs
+    exported = tmp_path / "exported.onnx"
+    arguments = argparse.Namespace(function=function, checkpoint=checkpoint, out=exported, version="1.0.0")
+    assert export.run(arguments) == 0
+    assert polarity.bright_copper(model_file.metadata(onnx.load(exported))) == bright_copper
     own, given = detector.lateral8.weight, warm_start.load(file)[0].lateral8.weight
     assert (own - given).abs().max() < 1e-2  # what it started from, whatever the labels
     credit = "Trained on PCB-IND v4 (CC BY 4.0: Yan, H. et al., Zenodo 10.5281/zenodo.19723114)."
@@ -147,12 +153,17 @@ def test_a_net_for_several_functions_starts_from_the_files_of_each(
     files = [ROOT / "functions" / function / "model.onnx" for function in ("acid-outer-layer", "resin-plug")]
     plan = Plan(tuple(recipes.get("together").slugs), iterations=1, minutes=0.0, batch=1, rate=0.0)
     empty = Scene(np.zeros((320, 320), np.uint8), np.empty((0, 4), np.float32), np.empty(0, np.int64), "empty")
-    saved = torch.load(train.train(plan, [(1.0, SceneList([empty]))], tmp_path, [file, *files]), weights_only=True)
+    saved = torch.load(
+        train.train(plan, [(1.0, SceneList([empty]))], tmp_path, [file, *files, files[0]]), weights_only=True
+    )
     own, first = saved["average"], warm_start.load(file)[0].state_dict()
     assert torch.equal(own["lateral8.weight"], first["lateral8.weight"])  # the body is the first one's
+    given: set[str] = set()  # a label that several files have is the earliest one's
     for path in files:
         net, slugs = warm_start.load(path)
-        rows = [plan.slugs.index(slug) for slug in slugs]
-        assert torch.equal(own["head8.labels.weight"][rows], net.head8.labels.weight)
-    assert saved["before"][0] == "Made up."
-    assert len(saved["before"]) == 2  # of the same history, once
+        new = [row for row, slug in enumerate(slugs) if slug not in given]
+        assert new
+        rows = [plan.slugs.index(slugs[row]) for row in new]
+        assert torch.equal(own["head8.labels.weight"][rows], net.head8.labels.weight[new])
+        given |= set(slugs)
+    assert saved["before"] == [train.history(path)[0] for path in (file, *files)]  # the same history once
