@@ -16,6 +16,7 @@ COMMANDS = {
     "choose": "find seeds of sample boards for the demo",
     "evaluate": "measure a model.onnx on boards it has never seen",
     "baseline": "measure thresholds and morphology on the same boards: a test they pass is too easy",
+    "texture": "compare the grain and hue of rendered copper with real tiles",
     "look": "draw what a function finds on a folder of pictures",
 }
 

@@ -24,7 +24,9 @@ SIDE = 640
 # Defects planted, before what nobody could see is left out. More for training: a crop teaches by what is on it.
 PER_MEGAPIXEL = {"train": 90.0, "calibration": 40.0, "test": 40.0}
 CLEAN = {"train": 0.2, "calibration": 0.3, "test": 0.3}  # share of tiles without defects
-EDGE = 0.5  # share of calibration tiles whose look is at the end of the range that training draws from
+# Share of tiles whose look is at the end of the range that training draws from, in all it consists of at once: a camera
+# that nobody has seen yet is likely to be soft *and* grainy *and* off in colour.
+EDGE = {"train": 0.5, "calibration": 0.5, "test": 0.0}
 REAL_ARTWORK = 0.35  # share of tiles on artwork of real boards
 SEEDS = {"train": 11, "calibration": 12, "test": 13}
 CELL = 3  # px: the grid to which the trail of a defect is thinned
@@ -68,8 +70,8 @@ def trails(board: Board, clean: NDArray[np.uint8], long_labels: tuple[str, ...])
 def render_tile(function: str, data: Path, split: str, seed: int, number: int) -> Scene:
     """Tile `number` of a split; it depends on function, split, seed and number alone.
 
-    train: artwork of the training families and generated. calibration: generated artwork of its own seeds, half of it
-    in looks at the edge of training's.
+    train: artwork of the training families and generated. calibration: generated artwork of its own seeds. Half of
+    either in looks at the edge of the range.
     test: artwork of families never trained on, looks from ranges that training never draws.
     """
     held_out = split == "test"
@@ -78,7 +80,7 @@ def render_tile(function: str, data: Path, split: str, seed: int, number: int) -
     low, high = PITCHES[function]
     pitch = float(np.exp(rng.uniform(np.log(low), np.log(high))))
     kind = "grey" if rng.random() < 0.3 and function != "gold-osp" else "colour"
-    edge = split == "calibration" and rng.random() < EDGE
+    edge = EDGE[split] > 0 and rng.random() < EDGE[split]
     look = Look.sample(rng, kind, held_out, edge)
     window = None
     if split != "calibration" and rng.random() < REAL_ARTWORK:

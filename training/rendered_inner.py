@@ -76,11 +76,12 @@ def lay_on_surface(
     image: NDArray[np.uint8], wanted: list[str], pitch: float, planted: Planted, rng: np.random.Generator
 ) -> None:
     """Scratches and foreign objects on a painted board, in place, each with its trail."""
+    scratches = surface.Scratches(image, pitch, MARGIN_PX, rng)
     for label in wanted:
         before = image.copy()
         if label == "scratch":
             length = float(rng.uniform(*LONG_UM)) if rng.random() < LONG_SHARE else None
-            box = surface.scratch(image, rng, pitch, MARGIN_PX, length)
+            box = scratches.lay(length)
         else:
             box = surface.foreign_object(image, rng, pitch, MARGIN_PX)
         if box is None:

@@ -5,6 +5,7 @@ import pytest
 
 from training.render import surface
 from training.render.look import KINDS, Look
+from training.render.noise import blur
 from training.render.paintwork import commit
 from training.render.shade import capture, paint, shade
 from training.render.shapes import fill, stroke
@@ -71,7 +72,8 @@ def test_surface_defects_change_the_picture_inside_their_box_only(draw, kind: st
         image = paint(halves(), Look.sample(rng, kind), rng)
         before = image.copy()
         box = draw(image, rng, 20.8, 4)
-        changed = np.abs(image.astype(int) - before.astype(int)).max(axis=2) > 30
+        change = np.abs(image.astype(np.float32) - before).max(axis=2)
+        changed = blur(change, 0.9) > 18  # as optics see it: a lone pixel may lie beside the box
         if box is None:
             assert np.array_equal(image, before)
             continue

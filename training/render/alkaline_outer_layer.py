@@ -14,7 +14,7 @@ from training.render.look import Look
 from training.render.noise import Image
 from training.render.scene import Scene, Truth, etched, scatter
 from training.render.shade import capture, paint
-from training.render.surface import harmless, scratch
+from training.render.surface import Scratches, harmless
 from training.render.visible import MARGIN_PX
 
 LABELS = (
@@ -67,11 +67,10 @@ def _surface(image: Image, scene: Scene, truth: Truth, margin: int, rng: np.rand
     harmless_rng, defect_rng = rng.spawn(2)
     harmless(image, harmless_rng, scene.um_per_px)
     copper, pitch = scene.artwork.copper, scene.um_per_px
+    scratches = Scratches(image, pitch, margin, defect_rng)
     for label in scene.wanted:
         if label == "scratch":
-            for _ in range(4):  # some are too faint to be seen
-                if truth.add(label, scratch(image, defect_rng, pitch, margin)):
-                    break
+            truth.add(label, scratches.lay())
         elif label == "residual_tin":
             scatter(
                 image,

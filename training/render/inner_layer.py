@@ -9,7 +9,7 @@ from training.render.etch import Etch
 from training.render.noise import Image
 from training.render.scene import Scene, Truth, etched, scatter
 from training.render.shade import capture, paint
-from training.render.surface import FOREIGN_UM, foreign_object, harmless, scratch
+from training.render.surface import FOREIGN_UM, Scratches, foreign_object, harmless
 
 LABELS = ("open", "short", "nick", "pinhole", "spur", "residual_copper", "scratch", "foreign_object")
 
@@ -33,11 +33,10 @@ def dirt(image: Image, scene: Scene, truth: Truth, margin: int, rng: np.random.G
     """Harmless shades first, then the scratches and foreign objects of the plan."""
     harmless_rng, defect_rng = rng.spawn(2)
     harmless(image, harmless_rng, scene.um_per_px)
+    scratches = Scratches(image, scene.um_per_px, margin, defect_rng)
     for label in scene.wanted:
         if label == "scratch":
-            for _ in range(4):  # some are too faint to be seen
-                if truth.add(label, scratch(image, defect_rng, scene.um_per_px, margin)):
-                    break
+            truth.add(label, scratches.lay())
         elif label == "foreign_object":
             scatter(
                 image,

@@ -78,11 +78,11 @@ class Look:
             kind=kind,
             copper=copper,
             laminate=laminate,
-            grain=span(rng, 0.004, 0.07),
+            grain=span(rng, 0.004, 0.042),
             grain_px=span(rng, 0.6, 2.0),
-            brush=span(rng, 0.0, 0.045),
+            brush=span(rng, 0.0, 0.027),
             brush_vertical=bool(rng.random() < 0.6),
-            cloud=span(rng, 0.0, 0.05),
+            cloud=span(rng, 0.0, 0.03),
             rim=float(rng.uniform(-0.55, 0.2)),
             rim_px=span(rng, 0.8, 2.4),
             weave=span(rng, 0.0, 0.07),
@@ -114,16 +114,17 @@ def _colours(rng: np.random.Generator, grey: bool, strengths: tuple[float, float
     """Mean copper and laminate colour after white balance and exposure."""
     copper = np.array(_COPPERS[rng.integers(len(_COPPERS))])
     laminate = np.array(_LAMINATES[rng.integers(len(_LAMINATES))])
-    strength = rng.uniform(*strengths)
-    tint = rng.uniform(-1, 1, 3)
-    balance = 1 + strength * tint / max(float(np.abs(tint).max()), 1e-6)
+    # Lamps differ from amber to blue and hardly from green to magenta.
+    strength = rng.uniform(*strengths) * rng.choice((-1.0, 1.0))
+    balance = 1 + strength * np.array([1.0, rng.uniform(-0.25, 0.25), -1.0])
     # Percentiles of real tiles: copper 147..228 in red, laminate 37..79.
-    copper = copper * balance * rng.uniform(0.72, 1.18)
-    laminate = laminate * balance * rng.uniform(0.55, 1.4)
+    copper = np.minimum.accumulate(copper * balance) * rng.uniform(0.72, 1.18)  # red >= green >= blue, as on all tiles
+    laminate = laminate * np.sqrt(balance) * rng.uniform(0.55, 1.4)
     if grey:
         copper, laminate = np.repeat(copper.mean(), 3), np.repeat(laminate.mean(), 3)
     copper = np.clip(copper, 60, 245)
-    laminate = np.minimum(np.clip(laminate, 6, 110), copper * 0.45)  # copper stays the brighter of the two
+    laminate = np.clip(laminate, 6, 110)
+    laminate *= min(1.0, 0.45 * float(copper.mean() / laminate.mean()))  # copper stays the brighter of the two
     return (float(copper[0]), float(copper[1]), float(copper[2])), (
         float(laminate[0]),
         float(laminate[1]),

@@ -7,6 +7,7 @@ A thresholded channel shows no surface: do not use these on `binary` looks.
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 
 from training.render.noise import Field, Image, IntPoint, Points, blur, smooth
@@ -14,6 +15,8 @@ from training.render.paintwork import Box, commit, is_grey, patch_of
 from training.render.shapes import canvas_for, curve, fill, outline, stroke
 
 FOREIGN_UM = (120.0, 3000.0)  # sizes of foreign objects
+APART_PX = 60  # pieces of one scratch are joined over 40 px (pcb_aoi/chains.py), and boxes of pieces are wide
+TRIES = 6
 
 
 def scratch(
@@ -54,6 +57,28 @@ def scratch(
     if rng.random() < 0.6:  # the tool skips: strength varies along the line, sometimes down to nothing
         depth *= np.clip(0.75 + 0.5 * smooth(canvas.shape, 14.0, rng), 0, 1)
     return groove(image, depth, corner, margin, rng)
+
+
+class Scratches:
+    """The scratches of one board, apart from each other: two that meet are one to whoever boxes them."""
+
+    def __init__(self, image: Image, um_per_px: float, margin: int, rng: np.random.Generator) -> None:
+        """image: uint8 (H, W, 3), changed in place."""
+        self.image, self.um_per_px, self.margin, self.rng = image, um_per_px, margin, rng
+        self.taken = np.zeros(image.shape[:2], np.uint8)
+
+    def lay(self, length_um: float | None = None) -> Box | None:
+        """One more, or None where a few tries found none that can be seen and keeps APART_PX from the others."""
+        for _ in range(TRIES):
+            before = self.image.copy()
+            box = scratch(self.image, self.rng, self.um_per_px, self.margin, length_um)
+            changed = (self.image != before).any(axis=2).astype(np.uint8)
+            near = cv2.dilate(changed, np.ones((2 * APART_PX + 1,) * 2, np.uint8))
+            if box is not None and not (near & self.taken).any():
+                self.taken |= changed
+                return box
+            self.image[:] = before
+        return None
 
 
 def _bright_place(image: Image, rng: np.random.Generator) -> tuple[float, float]:
