@@ -52,7 +52,7 @@ RECIPES = (
     Recipe("acid-outer-layer", "colour.jpg", (640, 640), "colour", 217, 10.0, _ACID),
     Recipe("acid-outer-layer", "grey.jpg", (640, 640), "grey", 109, 10.0, _ACID),
     Recipe("alkaline-outer-layer", "colour.jpg", (640, 640), "colour", 223, 10.0, _ALKALINE),
-    Recipe("resin-plug", "colour.jpg", (640, 640), "colour", 184, 10.0, _PLUGS),
+    Recipe("resin-plug", "colour.jpg", (640, 640), "colour", 36, 10.0, _PLUGS),
     Recipe("gold-osp", "first.jpg", (640, 640), "colour", 194, 10.0, _FINISH),
     Recipe("gold-osp", "second.jpg", (640, 640), "colour", 32, 10.0, _FINISH),
 )
