@@ -30,7 +30,7 @@ from training.render.real_artwork import BoardLayer
 from training.render.scene import etched
 from training.render.shade import capture, paint
 from training.render.visible import measure
-from training.rendered import SIDE, thinned
+from training.rendered import EDGE, SIDE, thinned
 from training.scene import Scene
 
 SCRIBBLED = 0.6  # share of template and procedural tiles whose defects are drawn by hand, not etched
@@ -157,7 +157,8 @@ def render_tile(
 ) -> Scene:
     """Tile `number` of a pool; `names` are the DeepPCB images that may be used, none with `layers` of real artwork.
 
-    `held_out` takes optics, colours and grain from ranges that training never draws.
+    `held_out` takes optics, colours and grain from ranges that training never draws; else half of the looks are at the
+    edge of training's.
     """
     rng = np.random.default_rng((seed, number))
     kinds = CLEAN_KINDS if layers else KINDS
@@ -165,7 +166,8 @@ def render_tile(
     look_kind = str(rng.choice(list(LOOKS), p=list(LOOKS.values())))
     if kind == "shaded" and look_kind == "binary":
         look_kind = "grey"  # the raw image itself is the binary look
-    look = Look.sample(rng, look_kind, held_out)
+    edge = not held_out and rng.random() < EDGE["train"]
+    look = Look.sample(rng, look_kind, held_out, edge)
     wanted = [] if rng.random() < CLEAN else [str(x) for x in rng.choice(LABELS, rng.poisson(PER_TILE), p=SHARES)]
     seeds = tuple(int(number) for number in rng.integers(2**62, size=5))
     pitch, name = deeppcb.UM_PER_PX, "" if layers else str(rng.choice(names))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from training.render import finish
+from training.render import finish, legend
 from training.render.lands import Land, Panel, lay_out, probe_marks
 from training.render.look import RGB, Look
 from training.render.noise import Field, Image, blur, smooth
@@ -63,7 +63,7 @@ def render(scene: Scene) -> tuple[Image, Truth]:
     truth = Truth()
     for label in scene.wanted:
         if label == "legend_defect":
-            finish.spoil_legend(panel.ink, scene.um_per_px, margin, truth, ink_rng)
+            legend.spoil(panel.ink, scene.um_per_px, margin, truth, ink_rng)
     image = _paint(panel, colours, look, paint_rng)
     clean_rng, defect_rng = surface_rng.spawn(2)
     _hard_negatives(image, panel, colours, clean_rng)
