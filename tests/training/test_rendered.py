@@ -1,12 +1,14 @@
 """Rendered scenes of the other functions: the number decides, the twin differs in defects only, trails lie on them."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from training import rendered
+from training import rendered, rendered_inner
 from training.render.board import PROCESSES
+from training.render.look import Look
 from training.render.real_artwork import BoardLayer
 from training.scene import Scene
 
@@ -69,3 +71,35 @@ def test_training_and_test_ask_for_their_own_artwork(monkeypatch: pytest.MonkeyP
     for split in ("train", "calibration", "test"):
         tile("acid-outer-layer", 0, split)
     assert asked == [(Path("nowhere/artwork"), False), (Path("nowhere/artwork"), True)]  # none calibrates
+
+
+class DrawnError(Exception):
+    """Ends a rendering as soon as its look is known."""
+
+
+def looks(monkeypatch: pytest.MonkeyPatch, draw: Callable[[int], object]) -> list[tuple[bool, bool]]:
+    """(held out, edge) of the looks that 60 boards ask for."""
+    asked = []
+
+    def sample(rng: np.random.Generator, kind: str, held_out: bool = False, edge: bool = False) -> Look:
+        asked.append((held_out, edge))
+        raise DrawnError
+
+    monkeypatch.setattr(Look, "sample", sample)
+    for number in range(60):
+        with pytest.raises(DrawnError):
+            draw(number)
+    return asked
+
+
+@pytest.mark.parametrize("split", ["train", "calibration", "test"])
+def test_half_of_the_boards_have_looks_at_the_edge_and_those_of_the_test_are_held_out(
+    split: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    test = split == "test"
+    own = looks(monkeypatch, lambda number: tile("resin-plug", number, split))
+    seed = rendered_inner.SEEDS[split]
+    inner = looks(monkeypatch, lambda number: rendered_inner.render_tile(Path("nowhere"), ["a"], seed, number, test))
+    for asked in (own, inner):
+        assert {held_out for held_out, _ in asked} == {test}
+        assert sum(edge for _, edge in asked) in (range(1) if test else range(15, 46))

@@ -38,7 +38,7 @@ def render(scene: Scene) -> tuple[Image, Truth]:
     look = thick_copper(scene.look, paint_rng)
     margin = MARGIN_PX
     size = scene.artwork.copper.shape
-    pads = holes.usable(scene.artwork.vias, (size[0], size[1]))
+    pads = holes.usable(scene.artwork.vias, scene.artwork.copper)
     count = Counter(scene.wanted)
     in_mask = [label for label in scene.wanted if label in ETCH_LABELS]
     keep_out = holes.mask_of(pads, (size[0], size[1]), 2.0)

@@ -36,7 +36,7 @@ def render(scene: Scene) -> tuple[Image, Truth]:
     look = overplated(scene.look, paint_rng)
     margin = MARGIN_PX
     height, width = scene.artwork.copper.shape
-    vias = holes.drift(holes.usable(scene.artwork.vias, (height, width)), hole_rng)
+    vias = holes.drift(holes.usable(scene.artwork.vias, scene.artwork.copper), hole_rng)
     in_mask = [label for label in scene.wanted if label in ETCH_LABELS]
     keep_out = holes.mask_of(vias, (height, width), 2.0)
     process = Etch.sample(etch_rng, 1.3)

@@ -17,18 +17,29 @@ from training.render.noise import Field, Image, Mask, blur, smooth
 from training.render.scene import Truth
 
 DIRECTIONS = 32  # round a pad in which its surroundings are looked at
+RING_PX = 3.0  # the thinnest ring of a sound hole before the etchant
 RING_SHOWS = 0.4  # share of them with laminate from which a pad is told from a plane
 
 Vias = NDArray[np.float32]  # (N, 4): x, y, pad radius, hole radius in pixels
 
 
-def usable(vias: Vias, size: tuple[int, int]) -> Vias:
-    """Holes of at least 3 px radius that do not run into each other; some may lie partly outside the picture."""
-    height, width = size
+def usable(vias: Vias, copper: Mask) -> Vias:
+    """Holes of at least 3 px radius in a ring of copper, uint8 (H, W), that do not run into each other.
+
+    Some may lie partly outside the picture. A hole without a ring is drilled after etching; at once, it would be a
+    broken tent to anybody.
+    """
+    height, width = copper.shape
+    angles = np.linspace(-np.pi, np.pi, DIRECTIONS, endpoint=False)
     kept: list[NDArray[np.float32]] = []
     for via in vias:
         x, y, pad, hole = (float(value) for value in via)
         if hole < 3 or not (-pad < x < width + pad and -pad < y < height + pad):
+            continue
+        columns = np.round(x + (hole + RING_PX) * np.cos(angles)).astype(int)
+        rows = np.round(y + (hole + RING_PX) * np.sin(angles)).astype(int)
+        seen = (columns >= 0) & (columns < width) & (rows >= 0) & (rows < height)
+        if not copper[rows[seen], columns[seen]].all():
             continue
         if all((x - k[0]) ** 2 + (y - k[1]) ** 2 > (hole + k[3] + 2) ** 2 for k in kept):
             kept.append(via)

@@ -1,0 +1,31 @@
+"""Holes are drilled where a ring of copper is left round them."""
+
+import numpy as np
+import pytest
+
+from training.render import holes
+from training.render.drawing import disc
+
+SIDE = 120
+HOLE = 10.0
+
+
+def pad(radius: float, x: float = 60.0) -> np.ndarray:
+    canvas = np.zeros((SIDE, SIDE), np.uint8)
+    disc(canvas, x, 60.0, radius)
+    return (canvas > 127).astype(np.uint8)
+
+
+@pytest.mark.parametrize(("radius", "drilled"), [(9.0, 0), (11.0, 0), (16.0, 1), (30.0, 1)])
+def test_a_hole_without_a_ring_is_not_drilled(radius: float, drilled: int) -> None:
+    via = np.array([[60, 60, radius, HOLE]], np.float32)
+    assert len(holes.usable(via, pad(radius))) == drilled
+
+
+def test_a_ring_open_on_one_side_is_none_and_one_cut_by_the_picture_is() -> None:
+    via = np.array([[60, 60, 18, HOLE]], np.float32)
+    copper = pad(18.0)
+    copper[:, 70:] = 0
+    assert len(holes.usable(via, copper)) == 0
+    edge = np.array([[0, 60, 18, HOLE]], np.float32)
+    assert len(holes.usable(edge, pad(18.0, 0.0))) == 1
