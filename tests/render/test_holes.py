@@ -22,6 +22,11 @@ def test_a_hole_without_a_ring_is_not_drilled(radius: float, drilled: int) -> No
     assert len(holes.usable(via, pad(radius))) == drilled
 
 
+def test_the_pad_is_as_wide_as_its_copper() -> None:
+    via = np.array([[60, 60, 40, HOLE]], np.float32)
+    assert holes.usable(via, pad(20.0))[0, 2] == pytest.approx(20.0, abs=1.5)
+
+
 def test_a_ring_open_on_one_side_is_none_and_one_cut_by_the_picture_is() -> None:
     via = np.array([[60, 60, 18, HOLE]], np.float32)
     copper = pad(18.0)
