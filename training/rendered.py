@@ -80,6 +80,7 @@ def render_tile(function: str, data: Path, split: str, seed: int, number: int) -
     low, high = PITCHES[function]
     pitch = float(np.exp(rng.uniform(np.log(low), np.log(high))))
     kind = "grey" if rng.random() < 0.3 and function != "gold-osp" else "colour"
+    # Without a draw where there is no such share: a change of EDGE leaves the test's boards as they are.
     edge = EDGE[split] > 0 and rng.random() < EDGE[split]
     look = Look.sample(rng, kind, held_out, edge)
     window = None

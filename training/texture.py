@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training import rendered
+from training.render.board import PROCESSES
 
 SCALES_PX = (0.0, 1.0, 2.0, 4.0)  # blur before the grain is measured; 0: none
 DRIFT_PX = 10.0  # slower changes are light, not grain
@@ -58,13 +59,17 @@ def quantiles(images: Iterable[NDArray[np.uint8]]) -> NDArray[np.float32]:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("function", help="whose boards are rendered, for example acid-outer-layer")
+    parser.add_argument(
+        "function", choices=sorted(PROCESSES), help="whose boards are rendered, for example acid-outer-layer"
+    )
     parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder of real-tiles/, artwork/")
     parser.add_argument("--count", type=int, default=40, help="boards rendered of each split")
 
 
 def run(args: argparse.Namespace) -> int:
     paths = sorted((args.data / "real-tiles" / "images").glob("*.png"))
+    if not paths:
+        raise SystemExit(f"no real tiles in {args.data / 'real-tiles' / 'images'}")
     tiles = [np.asarray(cv2.imread(str(path)), np.uint8)[:, :, ::-1] for path in paths]
     sets = {"real tiles": tiles}
     for split in ("train", "test"):

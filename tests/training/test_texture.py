@@ -1,11 +1,16 @@
 """Grain and hue of copper: measured as they were painted, and rendered where real tiles have them."""
 
+import argparse
+from pathlib import Path
+
+import cv2
 import numpy as np
 import pytest
 
-from training import texture
+from training import rendered, texture
 from training.render.look import Look
 from training.render.shade import shade
+from training.scene import Scene
 
 # Of 71 real tiles, `python -m training texture acid-outer-layer`: 5 %, median and 95 % of the grain at 0, 1, 2, 4 px.
 REAL_LOW = np.array([0.0055, 0.0032, 0.0023, 0.0024])
@@ -62,3 +67,20 @@ def test_copper_runs_from_pink_to_orange_and_is_never_green_or_blue(held_out: bo
     for _ in range(300):
         red, green, blue = Look.sample(rng, "colour", held_out).copper
         assert red >= green >= blue
+
+
+def test_the_command_prints_real_tiles_beside_both_splits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    args = argparse.Namespace(function="acid-outer-layer", data=tmp_path, count=1)
+    with pytest.raises(SystemExit, match="no real tiles"):
+        texture.run(args)
+    (tmp_path / "real-tiles" / "images").mkdir(parents=True)
+    tile = (COPPER[:, :, None] * np.array([180, 135, 90])).astype(np.uint8)
+    assert cv2.imwrite(str(tmp_path / "real-tiles" / "images" / "a.png"), tile[:, :, ::-1])
+    scene = Scene(COPPER * np.uint8(150), np.empty((0, 4), np.float32), np.empty(0, np.int64), "a")
+    monkeypatch.setattr(rendered, "render_tile", lambda *_: scene)
+    assert texture.run(args) == 0
+    printed = capsys.readouterr().out
+    assert "| real tiles | 0.50 | 0.000 | 0.000 | 0.000 | 0.000 | 0.750 | 0.667 |" in printed
+    assert printed.count("| rendered, train |") == printed.count("| rendered, test |") == 5
