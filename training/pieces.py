@@ -12,10 +12,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from training.render.visible import MARGIN_PX
+from training.render.visible import LINES, MARGIN_PX
 from training.scene import IGNORED, Boxes, Labels
 
-LABELS = ("scratch", "gold_scratch", "underplating")  # learnt so where a scene knows their trails
+LABELS = LINES  # learnt so where a scene knows their trails
 STRIDE = 8  # px: the net's finest level (net.py, which needs torch)
 REACH = 40  # px from the cell's centre
 SPOT = STRIDE // 2  # px: a cell's centre, and so what is within REACH of it, lies on the grid of half cells

@@ -17,7 +17,7 @@ from training.render.look import Look
 from training.render.real_artwork import BoardLayer, load_artwork
 from training.render.shape_bank import ShapeBank
 from training.render.tiles import PITCHES
-from training.render.visible import changes, seen
+from training.render.visible import LINES, changes, followed, seen
 from training.scene import Scene
 
 SIDE = 640
@@ -51,14 +51,15 @@ def trails(board: Board, clean: NDArray[np.uint8], long_labels: tuple[str, ...])
 
     Not those in the smaller box of a defect of another label: the box of a slanted scratch is mostly empty.
     """
-    shows = seen(changes(board.image, clean))
+    change = changes(board.image, clean)
+    shows, faint = seen(change), followed(change)
     area = (board.boxes[:, 2:] - board.boxes[:, :2]).prod(axis=1)
     found = []
     for row, (label, box) in enumerate(zip(board.labels, board.boxes, strict=True)):
         if label not in long_labels:
             continue
         x1, y1, x2, y2 = np.round(box).astype(int)
-        own = shows[y1:y2, x1:x2].copy()
+        own = (faint if label in LINES else shows)[y1:y2, x1:x2].copy()
         for other in np.flatnonzero((area < area[row]) & (np.array(board.labels) != label)):
             left, top, right, bottom = np.round(board.boxes[other]).astype(int)
             own[max(top - y1, 0) : max(bottom - y1, 0), max(left - x1, 0) : max(right - x1, 0)] = False

@@ -25,7 +25,7 @@ from training.render.artwork import draw_artwork
 from training.render.etch import Etch
 from training.render.inner_layer import LABELS, MARGIN_PX
 from training.render.look import Look
-from training.render.paintwork import VISIBLE
+from training.render.paintwork import FAINT, VISIBLE
 from training.render.real_artwork import BoardLayer
 from training.render.scene import etched
 from training.render.shade import capture, paint
@@ -43,7 +43,7 @@ PER_TILE = 11.0  # mean number of planted defects
 # Scratches and foreign objects have no real pictures to learn from and are the hardest: drawn more often.
 SHARES = [(0.22 if label == "scratch" else 0.16 if label == "foreign_object" else 0.62 / 6) for label in LABELS]
 PITCHES = (13.0, 28.0)  # um/px of procedural artwork
-LONG_SHARE = 0.3  # share of scratches drawn from LONG_UM: a tile is 13 mm wide
+LONG_SHARE = 0.4  # share of scratches drawn from LONG_UM: a tile is 13 mm wide
 LONG_UM = (6_000.0, 30_000.0)
 ON_SURFACE = ("scratch", "foreign_object")
 # The artwork of templates follows deeppcb.names(); procedural artwork differs by seed, looks of `test` by range.
@@ -56,10 +56,10 @@ def turned(mask: NDArray[np.uint8], number: int) -> NDArray[np.uint8]:
     return np.ascontiguousarray(mask[:, ::-1] if number >= 4 else mask)
 
 
-def trail(before: NDArray[np.uint8], after: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Where a defect shows: (P, 2) xy of changed pixels, one per cell of CELL px."""
+def trail(before: NDArray[np.uint8], after: NDArray[np.uint8], line: bool) -> NDArray[np.float32]:
+    """Where a defect shows: (P, 2) xy of changed pixels, one per cell of CELL px; of a line, where it is faint, too."""
     change = np.abs(after.astype(np.int16) - before).max(axis=2).astype(np.float32)
-    changed: NDArray[np.bool_] = np.asarray(cv2.GaussianBlur(change, (0, 0), 0.9)) > VISIBLE
+    changed: NDArray[np.bool_] = np.asarray(cv2.GaussianBlur(change, (0, 0), 0.9)) > (FAINT if line else VISIBLE)
     return thinned(changed)
 
 
@@ -77,16 +77,17 @@ def lay_on_surface(
 ) -> None:
     """Scratches and foreign objects on a painted board, in place, each with its trail."""
     scratches = surface.Scratches(image, pitch, MARGIN_PX, rng)
+    long = rng.random(wanted.count("scratch")) < LONG_SHARE
+    lengths = [float(rng.uniform(*LONG_UM)) for _ in range(long.sum())]  # first: they find a place while there is one
     for label in wanted:
         before = image.copy()
         if label == "scratch":
-            length = float(rng.uniform(*LONG_UM)) if rng.random() < LONG_SHARE else None
-            box = scratches.lay(length)
+            box = scratches.lay(lengths.pop() if lengths else None)
         else:
             box = surface.foreign_object(image, rng, pitch, MARGIN_PX)
         if box is None:
             continue
-        points = trail(before, image)
+        points = trail(before, image, label == "scratch")
         owner = np.full((len(points), 1), len(planted.boxes), np.float32)
         planted.trails.append(np.concatenate((points, owner), axis=1))
         planted.boxes.append(tuple(np.clip(box, 0, SIDE)))
@@ -188,7 +189,8 @@ def render_tile(
     image, planted = board.draw(wanted)
     clean = image if not planted.labels else board.draw([])[0]
     boxes = np.array(planted.boxes, np.float32).reshape(-1, 4)
-    image, boxes, shows = measure(image, clean, boxes, np.zeros(len(boxes), bool), MARGIN_PX)
+    lines = np.isin(planted.labels, LABELS.index("scratch"))
+    image, boxes, shows = measure(image, clean, boxes, np.zeros(len(boxes), bool), MARGIN_PX, lines=lines)
     labels, trails = np.array(planted.labels, np.int64)[shows], kept_trails(planted.trails, boxes, shows)
     grey_level = look.kind != "colour"
     if kind == "shaded":  # the real defects, which the twin has, too

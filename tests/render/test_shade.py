@@ -114,6 +114,20 @@ def test_harmless_dirt_stays_faint() -> None:
     assert (difference > 40).mean() < 0.001
 
 
+def test_harmless_specks_are_smaller_than_any_defect() -> None:
+    """Pitch 6 um: the smallest residual copper, 50 um, is 8 px wide there."""
+    specks = 0
+    for seed in range(8):
+        image = np.full((400, 400, 3), 110, np.uint8)
+        surface.harmless(image, np.random.default_rng(seed), 6.0)
+        slow = cv2.medianBlur(image, 31).astype(int)
+        sharp = (np.abs(image - slow).max(axis=2) > 8).astype(np.uint8)
+        count, _, extents, _ = cv2.connectedComponentsWithStats(sharp, connectivity=8)
+        specks += count - 1
+        assert np.sqrt(extents[1:, cv2.CC_STAT_AREA].max(initial=0)) < 6.5
+    assert specks > 5
+
+
 def test_jpeg_leaves_traces_and_none_does_not() -> None:
     painted = paint(halves(), Look("colour"), np.random.default_rng(0))
     plain = capture(painted, Look("colour", noise=0, banding=0), np.random.default_rng(1))

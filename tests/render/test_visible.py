@@ -100,3 +100,38 @@ def test_a_long_one_is_not_measured_by_what_lies_in_its_box() -> None:
     image = spot(80)
     faint = np.array([[20, 40, 180, 180], [55, 95, 85, 125]], np.float32)  # round nothing, and round the spot
     assert visible.measure(image, CLEAN, faint, np.zeros(2, bool))[2].tolist() == [False, True]
+
+
+def streak(faint: int, gap: int = 0) -> np.ndarray:
+    """A line of 3 px: 40 px that show, then, `gap` px on, 60 px of `faint`."""
+    image = CLEAN.copy()
+    image[100:103, 40:80] += 80
+    image[100:103, 80 + gap : 140 + gap] += np.uint8(faint)
+    return image
+
+
+def line_box(image: np.ndarray) -> list[float]:
+    box = np.array([[30, 90, 170, 113]], np.float32)
+    _, boxes, shows = visible.measure(image, CLEAN, box, np.zeros(1, bool), lines=np.ones(1, bool))
+    assert shows.all()
+    return [float(edge) for edge in boxes[0]]
+
+
+def test_a_line_is_followed_where_it_is_faint() -> None:
+    faint = round(visible.FAINT * 1.6)  # of a line 3 px wide the optics leave nine tenths
+    assert line_box(streak(faint))[2] == pytest.approx(140 + visible.MARGIN_PX, abs=2)
+    assert measured(streak(faint), (30, 90, 170, 113))[1][2] == pytest.approx(80 + visible.MARGIN_PX, abs=2)
+
+
+@pytest.mark.parametrize(("faint", "gap"), [(round(visible.FAINT * 0.6), 0), (round(visible.FAINT * 1.6), 8)])
+def test_a_line_ends_where_nothing_shows(faint: int, gap: int) -> None:
+    assert line_box(streak(faint, gap))[2] == pytest.approx(80 + visible.MARGIN_PX, abs=2)
+
+
+@pytest.mark.parametrize(("least", "kept"), [(18, True), (25, False)])
+def test_a_remnant_shorter_than_its_label_allows_is_taken_off(least: float, kept: bool) -> None:
+    image = spot(80)
+    box = np.array([[50, 90, 90, 130]], np.float32)
+    picture, _, shows = visible.measure(image, CLEAN, box, np.zeros(1, bool), least=np.array([least], np.float32))
+    assert shows.tolist() == [kept]
+    assert np.array_equal(picture, image if kept else CLEAN)

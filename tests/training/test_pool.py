@@ -65,6 +65,16 @@ def test_an_empty_pool_says_what_to_do(tmp_path: Path) -> None:
         pool.Pool(tmp_path).draw(np.random.default_rng(0))
 
 
+def test_long_scratches_find_a_place_before_short_ones() -> None:
+    lengths = []
+    for seed in range(12):
+        image = np.full((640, 640, 3), 180, np.uint8)
+        planted = rendered_inner.Planted()
+        rendered_inner.lay_on_surface(image, ["scratch"] * 8, 20.8, planted, np.random.default_rng(seed))
+        lengths += [max(x2 - x1, y2 - y1) for x1, y1, x2, y2 in planted.boxes[:1]]
+    assert np.median(lengths) > 350  # of 8, LONG_SHARE of which are to be 290 px and longer
+
+
 @pytest.mark.parametrize("kind", ["grey", "colour"])
 def test_a_real_scene_is_shaded_with_its_twin(kind: str) -> None:
     clean = np.full((320, 320), 255, np.uint8)

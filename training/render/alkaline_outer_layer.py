@@ -11,7 +11,7 @@ from training.render import holes, plating
 from training.render.defects import ETCH_LABELS, FINE_SIZES_UM
 from training.render.etch import Etch
 from training.render.look import Look
-from training.render.noise import Image
+from training.render.noise import Image, Mask
 from training.render.scene import Scene, Truth, etched, scatter
 from training.render.shade import capture, paint
 from training.render.surface import Scratches, harmless
@@ -28,6 +28,7 @@ LABELS = (
     "nodule",
     "scratch",
 )
+LEAST_UM = {"underplating": 200.0}  # a shorter fringe is a rough edge
 
 
 def render(scene: Scene) -> tuple[Image, Truth]:
@@ -57,16 +58,16 @@ def render(scene: Scene) -> tuple[Image, Truth]:
     for _ in range(count["underplating"]):
         film.creep(truth)
     image = paint(coverage, look, paint_rng)
-    _surface(image, scene, truth, margin, surface_rng)
+    _surface(image, scene, scene.artwork.copper & (1 - keep_out), truth, margin, surface_rng)
     holes.bore(image, vias, (), look, hole_rng)
     return capture(image, look, camera_rng), truth
 
 
-def _surface(image: Image, scene: Scene, truth: Truth, margin: int, rng: np.random.Generator) -> None:
-    """Dirt, then tin, nodules and scratches of the plan."""
+def _surface(image: Image, scene: Scene, copper: Mask, truth: Truth, margin: int, rng: np.random.Generator) -> None:
+    """Dirt, then tin, nodules and scratches of the plan; `copper`, uint8 (H, W), is 0 where holes will be bored."""
     harmless_rng, defect_rng = rng.spawn(2)
     harmless(image, harmless_rng, scene.um_per_px)
-    copper, pitch = scene.artwork.copper, scene.um_per_px
+    pitch = scene.um_per_px
     scratches = Scratches(image, pitch, margin, defect_rng)
     for label in scene.wanted:
         if label == "scratch":

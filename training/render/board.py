@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from training.render.look import Look
 from training.render.noise import Image
 from training.render.scene import Scene, Truth
 from training.render.shape_bank import ShapeBank
-from training.render.visible import measure
+from training.render.visible import LINES, measure
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +39,16 @@ class Process:
     # Labels judged as a whole pad or plug, whose box is drawn round that. None: an inner layer, whose boxes have the
     # wide margins of the public set's annotators and are measured in the etched copper (scene.etched).
     whole: tuple[str, ...] | None = ()
+    # What must show of a label, in um along the longer side: less is a remnant that nobody could name.
+    least_um: Mapping[str, float] = field(default_factory=dict)
 
 
 PROCESSES: Mapping[str, Process] = {
     "inner-layer": Process(inner_layer.LABELS, 20.8, True, inner_layer.render, None),
     "acid-outer-layer": Process(acid_outer_layer.LABELS, 10.0, False, acid_outer_layer.render, acid_outer_layer.WHOLE),
-    "alkaline-outer-layer": Process(alkaline_outer_layer.LABELS, 10.0, False, alkaline_outer_layer.render),
+    "alkaline-outer-layer": Process(
+        alkaline_outer_layer.LABELS, 10.0, False, alkaline_outer_layer.render, least_um=alkaline_outer_layer.LEAST_UM
+    ),
     "resin-plug": Process(resin_plug.LABELS, 10.0, False, resin_plug.render, resin_plug.WHOLE),
     "gold-osp": Process(gold_osp.LABELS, 10.0, False, gold_osp.render, gold_osp.WHOLE),
 }
@@ -89,7 +93,9 @@ def render_board(
     if not labels:
         return Board(image, boxes, labels, image)
     clean, _ = process.render(Scene(artwork, pitch, look, [], twin_rng, shapes))
-    image, boxes, shows = measure(image, clean, boxes, np.isin(labels, process.whole))
+    least = np.array([process.least_um.get(label, 0.0) / pitch for label in labels], np.float32)
+    lines = np.isin(labels, LINES)
+    image, boxes, shows = measure(image, clean, boxes, np.isin(labels, process.whole), least=least, lines=lines)
     return Board(image, boxes[shows], [label for label, kept in zip(labels, shows, strict=True) if kept], clean)
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.render.lands import Land, Panel
+from training.render.layer import conductor_at
 from training.render.look import RGB
 from training.render.noise import Field, Image, IntPoint, Mask, Points, blur, smooth
 from training.render.paintwork import Box, commit, is_grey, patch_of
@@ -37,7 +38,7 @@ class Brush:
         self.metal: Mask = np.maximum(panel.gold, panel.osp)
 
     def scratch(self, land: Land) -> Box | None:
-        """金面划伤: one or a few lines over a gold land, bright or dark, fading out on the mask."""
+        """金面划伤: one or a few lines over a gold land, bright or dark, pale where they go on over the mask."""
         rng = self.rng
         size = float(np.hypot(land.width, land.height))
         length = float(np.clip(np.exp(rng.uniform(np.log(80), np.log(3000))) / self.um_per_px, 8, 2.5 * size))
@@ -49,8 +50,8 @@ class Brush:
         canvas, corner = self._canvas(np.concatenate(paths))
         for path in paths:
             stroke(canvas, path - corner, int(rng.choice((1, 1, 2))), int(rng.uniform(140, 255)))
-        depth = _unit(canvas) * (0.12 + 0.88 * self._window(self.panel.gold, canvas, corner))
-        return groove(self.image, depth, corner, self.margin, rng)
+        metal = self._window(self.metal, canvas, corner)
+        return groove(self.image, _unit(canvas), corner, self.margin, rng, metal)
 
     def nickel(self, land: Land) -> Box | None:
         """露镍: grey nickel or red-brown copper in a sharp gap of the gold."""
@@ -141,7 +142,7 @@ class Brush:
         else:
             side = int(rng.integers(4))
             length = float(rng.uniform(0.25, 0.9)) * (land.width if side % 2 else land.height)
-            depth = float(rng.uniform(3, 9))
+            depth = float(rng.uniform(4.5, 11))
             along = np.linspace(-length / 2, length / 2, 24)
             bulge = depth * np.clip(np.sin(np.linspace(0, np.pi, 24)) * 1.6, 0, 1) * rng.uniform(0.5, 1, 24)
             out = np.concatenate([bulge, np.full(24, -2.0)])
@@ -155,10 +156,10 @@ class Brush:
         elsewhere = 255 - self.metal
         return self._lay(shape, np.array(gold) * float(rng.uniform(0.75, 1.05)), elsewhere, 0.92, 0.6, 0.08)
 
-    def bare(self, at: tuple[float, float], size_um: float, metal: RGB, alike: Mask) -> Box | None:
-        """防焊露铜: the mask is gone over copper; the metal below shows in a sharp ragged gap with a dark border.
+    def bare(self, at: tuple[float, float], size_um: float, metal: RGB) -> Box | None:
+        """防焊露铜: the mask is gone over one conductor; its copper shows in a sharp ragged gap with a dark border.
 
-        Clear of lands that look `alike`: beside one the gap would be a larger land, as good as any.
+        Clear of lands of copper: beside one the gap would be a larger land, as good as any.
         """
         rng = self.rng
         x, y = int(at[0]), int(at[1])
@@ -166,8 +167,10 @@ class Brush:
             return None
         size = max(size_um / self.um_per_px, 7.0)
         shape = self._shape(size) + at
-        off_limits = (self.metal > 0) | (cv2.dilate(alike, np.ones((11, 11))) > 0)
-        over_copper = np.where(off_limits, 0, self.panel.copper).astype(np.uint8)
+        off_limits = (self.metal > 0) | (cv2.dilate(self.panel.osp, np.ones((11, 11))) > 0)
+        if off_limits[y, x]:
+            return None
+        over_copper = 255 * conductor_at(np.where(off_limits, 0, self.panel.copper).astype(np.uint8), x, y)
         self._lay(shape * 1.0, np.array(metal) * 0.25, over_copper, 0.4, 1.6, 0.0, record=False)
         return self._lay(shape, np.array(metal) * float(rng.uniform(0.75, 1.0)), over_copper, 0.95, 0.5, 0.06)
 

@@ -10,7 +10,7 @@ import numpy as np
 from training.render import finish, legend
 from training.render.lands import Land, Panel, lay_out, probe_marks
 from training.render.look import RGB, Look
-from training.render.noise import Field, Image, blur, smooth
+from training.render.noise import Field, Image, Mask, blur, smooth
 from training.render.paintwork import Box
 from training.render.scene import Scene, Truth, scatter
 from training.render.shade import capture
@@ -60,11 +60,12 @@ def render(scene: Scene) -> tuple[Image, Truth]:
     margin = MARGIN_PX
     panel = lay_out(scene.artwork, layout_rng)
     colours = _colours(look, look_rng)
-    truth = Truth()
+    truth, printed = Truth(), panel.ink.copy()
     for label in scene.wanted:
         if label == "legend_defect":
             legend.spoil(panel.ink, scene.um_per_px, margin, truth, ink_rng)
-    image = _paint(panel, colours, look, paint_rng)
+    smeared = np.where(panel.ink > printed, panel.ink, np.uint8(0))
+    image = _paint(panel, smeared, colours, look, paint_rng)
     clean_rng, defect_rng = surface_rng.spawn(2)
     _hard_negatives(image, panel, colours, clean_rng)
     harmless(image, clean_rng, scene.um_per_px)
@@ -89,10 +90,9 @@ def _defects(
         "extraneous_gold": lambda land: brush.extra_gold(land, colours.gold),
     }
     on_any: dict[str, Callable[[Land], Box | None]] = {"oxidation": brush.oxidation, "dent": brush.dent}
-    bare, alike = (colours.gold, panel.gold) if rng.random() < 0.1 else (colours.osp, panel.osp)
     anywhere: dict[str, tuple[Callable[[tuple[float, float], float], Box | None], tuple[float, float]]] = {
         "stain": (brush.stain, (150.0, 1500.0)),
-        "mask_exposed_copper": (lambda at, size: brush.bare(at, size, bare, alike), (80.0, 900.0)),
+        "mask_exposed_copper": (lambda at, size: brush.bare(at, size, colours.osp), (80.0, 900.0)),
         "foreign_object": (
             lambda at, size: foreign_object(image, rng, scene.um_per_px, margin, size, at),
             FOREIGN_UM,
@@ -140,8 +140,8 @@ def _colours(look: Look, rng: np.random.Generator) -> Colours:
     )
 
 
-def _paint(panel: Panel, colours: Colours, look: Look, rng: np.random.Generator) -> Image:
-    """Mask over copper and laminate, then metal in the openings with a dark border, then ink."""
+def _paint(panel: Panel, smeared: Mask, colours: Colours, look: Look, rng: np.random.Generator) -> Image:
+    """Mask over copper and laminate, then metal in the openings with a dark border, then ink, on metal if `smeared`."""
     copper = blur(_unit(panel.copper), 1.6)
     gold, osp = blur(_unit(panel.gold), 0.6), blur(_unit(panel.osp), 0.6)
     opening = np.maximum(gold, osp)
@@ -164,7 +164,8 @@ def _paint(panel: Panel, colours: Colours, look: Look, rng: np.random.Generator)
     wall = np.gradient(blur(opening, 1.0), axis=1) * np.cos(angle)
     wall += np.gradient(blur(opening, 1.0), axis=0) * np.sin(angle)
     metal += float(rng.uniform(0.0, 0.5)) * wall
-    ink = blur(_unit(panel.ink), 0.7) * (1 - opening) * float(rng.uniform(0.8, 1.0))
+    ink = np.maximum(blur(_unit(panel.ink), 0.7) * (1 - opening), blur(_unit(smeared), 0.7))
+    ink *= float(rng.uniform(0.8, 1.0))
     ink *= np.clip(1 + 0.06 * smooth((height, width), 1.5, rng), 0, 1)
     image = np.empty((height, width, 3), np.uint8)
     for channel in range(3):

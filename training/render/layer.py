@@ -83,3 +83,9 @@ def _distance(mask: Mask) -> Field:
     if padded.all():
         return np.full(mask.shape, 1e4, np.float32)
     return np.asarray(cv2.distanceTransform(padded, cv2.DIST_L2, 3), np.float32)[1:-1, 1:-1]
+
+
+def conductor_at(copper: Mask, x: float, y: float) -> Mask:
+    """uint8 (H, W): of the copper in a window, the piece that lies at (x, y)."""
+    _, pieces = cv2.connectedComponents(np.ascontiguousarray(copper), connectivity=4)
+    return np.asarray(pieces == pieces[int(y), int(x)], np.uint8)

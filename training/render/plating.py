@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 
-from training.render.layer import Layer
+from training.render.layer import Layer, conductor_at
 from training.render.noise import Field, Image, Mask, Points, blur, smooth
 from training.render.paintwork import Box, commit, is_grey, patch_of
 from training.render.scene import Truth, difference_box
@@ -65,15 +66,16 @@ class Film:
                 return
             point, normal = found
             gap = layer.walk(point, normal, 1, 40) or 40.0
-            deepest = min(gap * 0.6, float(rng.uniform(5, 12)))
-            if deepest < 4:
+            deepest = min(gap * 0.6, float(rng.uniform(6, 13)))
+            if deepest < 5:
                 continue
-            length = float(np.exp(rng.uniform(np.log(200), np.log(2000)))) / self.um_per_px
+            length = float(np.exp(rng.uniform(np.log(250), np.log(2000)))) / self.um_per_px
             window, along, across = self._strip(point + normal * gap / 2, normal, length, gap - 1)
             if window is None or self._taken(window, truth):
                 continue
-            # A smooth fringe would be a wider line, as good as any: what tells it is that it is torn.
-            torn = 0.45 * smooth(along.shape, 1.3, rng) + 0.3 * smooth(along.shape, 4.0, rng)
+            # A smooth fringe would be a wider line, as good as any: what tells it is that it is torn, so coarsely that
+            # soft optics still show it.
+            torn = 0.5 * smooth(along.shape, 2.0, rng) + 0.3 * smooth(along.shape, 5.0, rng)
             profile = np.clip(0.5 + torn, 0, 1) * deepest
             profile *= np.clip((length / 2 - np.abs(along)) / 6, 0, 1)
             inside = np.abs(across) < gap / 2
@@ -149,7 +151,10 @@ def tin(
     margin: int,
     rng: np.random.Generator,
 ) -> Box | None:
-    """锡残: grey-silver matt patch of `size_um` on copper at `at` (x, y); None off the copper."""
+    """锡残: grey-silver matt patch of `size_um` on the conductor at `at` (x, y); None off the copper.
+
+    On that conductor only: what stays on two lines side by side are two remnants to an annotator.
+    """
     if not copper[int(at[1]), int(at[0])]:
         return None
     size = max(size_um / um_per_px, 6.0)
@@ -157,7 +162,7 @@ def tin(
     canvas, corner = canvas_for(shape + at, 3, (image.shape[0], image.shape[1]))
     fill(canvas, shape + at - corner)
     x, y = int(corner[0]), int(corner[1])
-    metal = copper[y : y + canvas.shape[0], x : x + canvas.shape[1]]
+    metal = conductor_at(copper[y : y + canvas.shape[0], x : x + canvas.shape[1]], at[0] - x, at[1] - y)
     patchy = np.clip(0.9 + float(rng.uniform(0.1, 0.6)) * smooth(canvas.shape, max(1.5, size / 12), rng), 0, 1)
     alpha = blur(canvas.astype(np.float32) / np.float32(255) * metal, 0.8) * patchy
     alpha *= np.float32(rng.uniform(0.55, 0.95))
@@ -182,7 +187,10 @@ def nodule(
     margin: int,
     rng: np.random.Generator,
 ) -> Box | None:
-    """铜瘤: round bump of `size_um` on copper at `at` (x, y): bright cap towards the light, shadow behind."""
+    """铜瘤: round bump of `size_um` on copper at `at` (x, y): bright cap towards the light, shadow behind.
+
+    Of copper, also where it bulges over a line's edge. None off the copper, and where it would reach another conductor.
+    """
     if not copper[int(at[1]), int(at[0])]:
         return None
     radius = max(size_um / um_per_px / 2, 3.0)
@@ -198,12 +206,20 @@ def nodule(
     light = np.array([np.cos(angle), np.sin(angle)])
     strength = float(rng.uniform(0.35, 0.8))
     rows, columns = np.mgrid[0 : canvas.shape[0], 0 : canvas.shape[1]].astype(np.float32)
+    x, y = int(corner[0]), int(corner[1])
+    window = copper[y : y + canvas.shape[0], x : x + canvas.shape[1]]
+    own = conductor_at(window, at[0] - x, at[1] - y)
+    inside = cv2.erode(own, np.ones((3, 3), np.uint8)) > 0  # the etched edge is dark
+    colour = np.median(before[inside if inside.any() else own > 0], axis=0)
     for offset in offsets:
         size = radius * float(rng.uniform(0.6, 1.0)) if count > 1 else radius
         centre = np.array(at) + offset - corner
         dx, dy = (columns - np.float32(centre[0])) / size, (rows - np.float32(centre[1])) / size
         distance = np.hypot(dx, dy)
         body = np.clip((1 - distance) * size + 0.5, 0, 1)
+        if (body[(window > 0) & (own == 0)] > 0).any():
+            return None
+        after += (0.85 * body)[:, :, None] * (colour - after)
         tilt = dx * np.float32(light[0]) + dy * np.float32(light[1])
         cap = np.exp(-(((dx - 0.35 * light[0]) ** 2 + (dy - 0.35 * light[1]) ** 2) / 0.12))
         cast = np.exp(-(((dx + 1.0 * light[0]) ** 2 + (dy + 1.0 * light[1]) ** 2) / 0.35)) * (1 - body)

@@ -15,6 +15,9 @@ from training.render.paintwork import Box, commit, is_grey, patch_of
 from training.render.shapes import canvas_for, curve, fill, outline, stroke
 
 FOREIGN_UM = (120.0, 3000.0)  # sizes of foreign objects
+SPECK_UM = (
+    30.0  # across: a little over half of the smallest defect that is planted (50 um), or nobody could tell them apart
+)
 APART_PX = 60  # pieces of one scratch are joined over 40 px (pcb_aoi/chains.py), and boxes of pieces are wide
 TRIES = 6
 
@@ -89,8 +92,13 @@ def _bright_place(image: Image, rng: np.random.Generator) -> tuple[float, float]
     return float(x[best]), float(y[best])
 
 
-def groove(image: Image, depth: Field, corner: IntPoint, margin: int, rng: np.random.Generator) -> Box | None:
-    """Brighten or darken a groove of the given depth (0 to 1): strong on copper, faint on dark laminate."""
+def groove(
+    image: Image, depth: Field, corner: IntPoint, margin: int, rng: np.random.Generator, metal: Field | None = None
+) -> Box | None:
+    """Brighten or darken a groove of the given depth (0 to 1): strong on copper, faint on dark laminate.
+
+    metal: how much of each pixel (0 to 1) is bare metal; the rest is solder mask, where any groove is a pale line.
+    """
     patch = patch_of(image, depth.shape, corner)
     before = patch.astype(np.float32)
     bright = before.mean(axis=2, keepdims=True)
@@ -105,7 +113,10 @@ def groove(image: Image, depth: Field, corner: IntPoint, margin: int, rng: np.ra
         lower = np.roll(depth, (1, 1), (0, 1))[:, :, None]
         after = before + line * strength * (240 - before) * (bright / 255 + 0.2)
         after -= lower * strength * before * 0.8
-    return commit(patch, before, after, corner, margin)
+    if metal is not None:
+        pale = before + line * strength * np.float32(rng.uniform(0.2, 0.6)) * (210 - before)
+        after = pale + metal[:, :, None] * (after - pale)
+    return commit(patch, before, np.asarray(after, np.float32), corner, margin, line=True)
 
 
 def foreign_object(
@@ -175,7 +186,7 @@ def _cover(image: Image, alpha: Field, corner: IntPoint, margin: int, rng: np.ra
 
 
 def harmless(image: Image, rng: np.random.Generator, um_per_px: float = 20.8) -> None:
-    """Dirt nobody rejects, left unlabelled: slow oxide shades, faint water marks, specks below 60 um."""
+    """Dirt nobody rejects, left unlabelled: slow oxide shades, faint water marks, specks no larger than SPECK_UM."""
     height, width = image.shape[:2]
     if rng.random() < 0.5:
         shade = smooth((height, width), float(rng.uniform(30, 120)), rng)
@@ -185,7 +196,7 @@ def harmless(image: Image, rng: np.random.Generator, um_per_px: float = 20.8) ->
             plane = image[:, :, channel] * (1 - (1 - shade) * np.float32(tint[channel]))
             image[:, :, channel] = np.clip(plane, 0, 255)
     megapixels = height * width / 1e6
-    largest = max(60 / um_per_px / 2, 0.7)
+    largest = max(SPECK_UM / um_per_px / 2, 0.7)
     for _ in range(rng.poisson(12 * megapixels)):
         middle = np.array([rng.uniform(0, width), rng.uniform(0, height)])
         radius = float(rng.uniform(0.5, largest))

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.render.noise import Image
-from training.render.paintwork import VISIBLE
+from training.render.paintwork import FAINT, VISIBLE
 
 MARGIN_PX = 3  # air round a defect in its box, as annotators leave it, whatever the pitch
 LEAST_PX = 4  # a patch of changed pixels smaller than this is a trace of JPEG, not of a defect
@@ -23,6 +23,7 @@ SCALES_PX = (1.0, 2.0, 4.0)  # a faint nodule drowns in mottled copper, not in f
 ALIKE = 35  # grey levels within which a pixel of the surroundings is the material that the defect lies on
 LEAST_TEXTURE = 100  # such pixels needed for a measurement
 LEAST_NOISE = 3.0  # grey levels at a scale of 1 px, of any camera
+LINES = ("scratch", "gold_scratch")  # labels that are followed where they are faint
 AREA_PX = 10
 PEAK = 1.5 * VISIBLE  # grey levels
 
@@ -39,6 +40,15 @@ def seen(change: NDArray[np.float32]) -> NDArray[np.bool_]:
     large = statistics[:, cv2.CC_STAT_AREA] >= LEAST_PX
     large[0] = False  # the background
     return np.asarray(large[patches], np.bool_)
+
+
+def followed(change: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """bool (H, W): pixels that visibly changed, and what holds together with them and changed at least faintly."""
+    _, parts = cv2.connectedComponents((change > FAINT).astype(np.uint8), connectivity=8)
+    kept = np.zeros(int(parts.max()) + 1, np.bool_)
+    kept[parts[seen(change)]] = True
+    kept[0] = False  # the background
+    return np.asarray(kept[parts], np.bool_)
 
 
 def signal_to_noise(image: Image, clean: Image, shows: NDArray[np.bool_]) -> float:
@@ -73,23 +83,34 @@ def stands_out(image: Image, clean: Image, shows: NDArray[np.bool_], peak: float
 
 
 def measure(
-    image: Image, clean: Image, boxes: NDArray[np.float32], whole: NDArray[np.bool_], margin: int = MARGIN_PX
+    image: Image,
+    clean: Image,
+    boxes: NDArray[np.float32],
+    whole: NDArray[np.bool_],
+    margin: int = MARGIN_PX,
+    least: NDArray[np.float32] | None = None,
+    lines: NDArray[np.bool_] | None = None,
 ) -> tuple[Image, NDArray[np.float32], NDArray[np.bool_]]:
     """The picture without what nobody could see, boxes (N, 4) round what shows, and which of them (N,) show.
 
     image, clean: uint8 (H, W, 3). boxes: float32 (N, 4) xyxy px, as planted. whole (N,): judged as a whole thing (a
-    pad, a plug), whose box stays as it is. margin: px of air round what shows.
+    pad, a plug), whose box stays as it is. margin: px of air round what shows. least: float32 (N,) px, where less than
+    this shows, along the longer side, it is a remnant that nobody could name. lines: bool (N,), boxed with where it is
+    faint.
     """
     height, width = image.shape[:2]
     change = changes(image, clean)
     visible = seen(change)
+    faint = followed(change) if lines is not None and lines.any() else visible
     measured, shows = boxes.copy(), np.zeros(len(boxes), bool)
     area = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
     for row, box in enumerate(boxes):
         x1, y1, x2, y2 = (int(value) for value in np.round(box))
         inside = visible[y1:y2, x1:x2].copy()
+        extent = faint[y1:y2, x1:x2].copy() if lines is not None and lines[row] else inside
         for left, top, right, bottom in boxes[area < area[row]].round().astype(int):  # theirs: a scratch passes a hole
-            inside[max(top - y1, 0) : max(bottom - y1, 0), max(left - x1, 0) : max(right - x1, 0)] = False
+            theirs = (slice(max(top - y1, 0), max(bottom - y1, 0)), slice(max(left - x1, 0), max(right - x1, 0)))
+            inside[theirs] = extent[theirs] = False
         if inside.size == 0:
             continue
         left, top = max(x1 - SURROUNDINGS_PX, 0), max(y1 - SURROUNDINGS_PX, 0)
@@ -97,8 +118,10 @@ def measure(
         own = np.zeros(image[window].shape[:2], bool)
         own[y1 - top : y2 - top, x1 - left : x2 - left] = inside
         shows[row] = stands_out(image[window], clean[window], own, float(change[window][own].max(initial=0)))
+        rows, columns = np.flatnonzero(extent.any(axis=1)), np.flatnonzero(extent.any(axis=0))
+        if shows[row] and least is not None:
+            shows[row] = max(np.ptp(rows), np.ptp(columns)) + 1 >= least[row]
         if shows[row] and not whole[row]:
-            rows, columns = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
             low = np.array([x1 + columns[0], y1 + rows[0]]) - margin
             high = np.array([x1 + columns[-1], y1 + rows[-1]]) + 1 + margin
             measured[row] = np.clip([*low, *high], 0, [width, height, width, height])

@@ -1,0 +1,29 @@
+"""gold_osp: ink that was smeared lies on the metal, too; the legend as designed spares it."""
+
+import numpy as np
+
+from training.render import gold_osp
+from training.render.lands import Panel
+from training.render.look import Look
+
+SIDE = 120
+COLOURS = gold_osp.Colours((24, 82, 46), (208, 172, 118), (166, 112, 98), (232, 232, 226), 0.2)
+
+
+def painted(smeared: bool) -> np.ndarray:
+    """A gold land in the middle, ink over its right half."""
+    nothing = np.zeros((SIDE, SIDE), np.uint8)
+    gold, ink = nothing.copy(), nothing.copy()
+    gold[40:80, 40:80] = 255
+    ink[50:70, 60:100] = 255
+    panel = Panel(np.full_like(nothing, 255), gold, nothing, ink, [])
+    return gold_osp._paint(panel, ink if smeared else nothing, COLOURS, Look("colour"), np.random.default_rng(3))
+
+
+def test_ink_lies_on_metal_only_where_it_was_smeared() -> None:
+    for smeared in (False, True):
+        image = painted(smeared).astype(int)
+        on_metal, on_mask, metal = image[54:66, 64:76], image[54:66, 86:96], image[54:66, 44:56]
+        assert on_mask[..., 2].mean() > 180  # white
+        assert (on_metal[..., 2].mean() > 180) == smeared
+        assert metal[..., 2].mean() < 150
