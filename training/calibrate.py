@@ -5,13 +5,15 @@
     python -m training calibrate inner-layer --target-recall 0.98  # fewer escapes, at a price that is printed
 
 The graph ends in sigmoid(slope * logit + offset) per label. The offset puts the chosen point at 0.5; the slope is that
-of a logistic fit of right against wrong calls, held within bounds, so that scores spread as chances do.
+of a logistic fit of right against wrong calls, held within bounds, so that scores spread as chances do; of labels
+found in pieces, the slope lets the right pieces be joined.
 Images are of the calibration split (deeppcb.py, rendered.py): neither trained on nor reported on.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -26,13 +28,18 @@ from training.scene import Scene
 FEWEST = 20  # defects of a label below which its score is left alone
 SLOPES = (0.5, 2.0)
 PRECISION_FLOOR = 0.5  # no label may be wrong more often than right, whatever its F1: false calls cost trust
+CHAIN_SLOPES = (1.0, 0.7, 1.4, 0.5, 2.0)  # the flatter, the weaker a piece that carries a chain on; of equals the first
 CHAIN_POINTS = [float(point) for point in np.round(np.arange(0.05, 0.96, 0.05), 2)]
 SMOOTH = 9  # scores over which the F1 curve is averaged: its very top is luck
 
 
-def logit(score: NDArray[np.float64]) -> NDArray[np.float64]:
-    score = score.clip(1e-6, 1 - 1e-6)
-    return np.log(score / (1 - score))
+def logit(score: NDArray[np.float64] | float) -> NDArray[np.float64]:
+    score = np.clip(score, 1e-6, 1 - 1e-6)
+    return np.asarray(np.log(score / (1 - score)), np.float64)
+
+
+def sigmoid(value: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(1 / (1 + np.exp(-value)), np.float64)
 
 
 def best_point(curve: metrics.Curve, target_recall: float | None = None) -> float:
@@ -52,7 +59,7 @@ def best_point(curve: metrics.Curve, target_recall: float | None = None) -> floa
 
 def fit_slope(curve: metrics.Curve, point: float) -> float:
     """Slope a of the chance sigmoid(a * (logit - logit(point))) that a call is right, within SLOPES."""
-    x = logit(curve.scores.astype(np.float64)) - logit(np.array([point]))[0]
+    x = logit(curve.scores.astype(np.float64)) - logit(point)
     slopes = np.geomspace(*SLOPES, 41)
     z = slopes[:, None] * x[None]
     # Log-likelihood over a small grid: one parameter needs no optimiser.
@@ -74,8 +81,8 @@ def settle(
 ) -> tuple[metrics.Curve, float, float]:
     """(curve, point, slope) of a label: which score becomes 0.5, and how steep scores are round it.
 
-    found: `predict.pieces` of the scenes. A label found in pieces has a curve of its own for each point, as weaker
-    pieces are joined to what reaches the point; its slope stays 1, so that they still are once the point is 0.5.
+    found: `predict.pieces` of the scenes. A label found in pieces has a curve of its own for each point and slope: they
+    decide how weak a piece may be, chains.WEAK once the point is 0.5, and still be joined to what reaches the point.
     """
     if not in_pieces:
         curve = metrics.curve(scenes, found, label)
@@ -84,16 +91,16 @@ def settle(
         point = best_point(curve, target_recall)
         return curve, point, fit_slope(curve, point)
     tried = []
-    for point in CHAIN_POINTS:
-        odds = point / (1 - point) * chains.WEAK / (1 - chains.WEAK)
-        curve = metrics.curve(scenes, [predict.chain(one, label, odds / (1 + odds)) for one in found], label)
+    for steep, point in itertools.product(CHAIN_SLOPES, CHAIN_POINTS):
+        weak = sigmoid(logit(point) + logit(chains.WEAK) / steep)
+        curve = metrics.curve(scenes, [predict.chain(one, label, float(weak)) for one in found], label)
         precision, recall, f1 = curve.at(point)
         worth = f1 * (precision >= PRECISION_FLOOR)
         if target_recall is not None:  # the highest point that reaches it; else the lowest of all
             worth = 1 + point if recall >= target_recall else -point
-        tried.append((worth, point, curve))
-    _, point, curve = max(tried, key=lambda one: one[:2])
-    return curve, point, 1.0
+        tried.append((worth, -CHAIN_SLOPES.index(steep), point, curve))
+    _, rank, point, curve = max(tried, key=lambda one: one[:3])
+    return curve, point, CHAIN_SLOPES[-rank]
 
 
 def wrong_calls(curve: metrics.Curve, threshold: float) -> int:
@@ -149,7 +156,7 @@ def run(args: argparse.Namespace) -> int:
             price += cost
             short = "" if after[1] >= args.target_recall else f"; {args.target_recall} is out of reach"
             print(f"{'':18} costs: false calls per megapixel {cost[0]:.2f} -> {cost[1]:.2f}{short}")
-        offset[index] = steep * (offset[index] - logit(np.array([point]))[0])
+        offset[index] = steep * (offset[index] - logit(point))
         slope[index] *= steep
     if args.target_recall is not None:
         print(f"all labels: false calls per megapixel {price[0]:.2f} -> {price[1]:.2f}")

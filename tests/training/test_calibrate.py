@@ -122,7 +122,14 @@ def test_pieces_are_joined_as_they_will_be_once_the_point_is_half() -> None:
     assert calibrate.settle(*scratches(bridge=0.4), label=0, in_pieces=False)[0].at(0.5)[1] == 0
 
 
-def test_a_weak_bridge_asks_for_a_lower_point() -> None:
-    curve, point, _ = calibrate.settle(*scratches(bridge=0.2), label=0, in_pieces=True)
-    assert point <= 0.4
+def test_a_weak_bridge_asks_for_a_flat_slope() -> None:
+    curve, point, slope = calibrate.settle(*scratches(bridge=0.2), label=0, in_pieces=True)
+    # An odds ratio of three to the power of 1 / slope: nine, and the false call stays below the point.
+    assert (point, slope) == (pytest.approx(0.65), 0.5)
+    assert curve.at(point) == (1, 1, 1)
+
+
+def test_a_bridge_too_weak_for_any_slope_asks_for_a_lower_point() -> None:
+    curve, point, _ = calibrate.settle(*scratches(bridge=0.1), label=0, in_pieces=True)
+    assert point <= 0.5
     assert curve.at(point)[:2] == (0.5, 1)
