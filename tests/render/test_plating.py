@@ -15,11 +15,11 @@ def lines() -> tuple[np.ndarray, np.ndarray]:
     """Two upright lines, 20 px wide and 20 px apart: picture and copper."""
     copper = np.zeros((SIDE, SIDE), np.uint8)
     copper[:, 60:80] = copper[:, 100:120] = 1
-    return np.where(copper[..., None], np.uint8(COPPER), np.uint8(LAMINATE)), copper
+    return np.where(copper[..., None], COPPER, LAMINATE).astype(np.uint8), copper
 
 
 def change(image: np.ndarray) -> np.ndarray:
-    return np.abs(image.astype(int) - lines()[0]).max(axis=2) > 8
+    return np.asarray(np.abs(image.astype(int) - lines()[0]).max(axis=2) > 8)
 
 
 def test_a_conductor_is_the_piece_of_copper_at_a_point() -> None:

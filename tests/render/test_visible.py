@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from training.render import visible
+from training.render.paintwork import FAINT
 
 CLEAN = np.full((200, 200, 3), 90, np.uint8)
 
@@ -118,12 +119,12 @@ def line_box(image: np.ndarray) -> list[float]:
 
 
 def test_a_line_is_followed_where_it_is_faint() -> None:
-    faint = round(visible.FAINT * 1.6)  # of a line 3 px wide the optics leave nine tenths
+    faint = round(FAINT * 1.6)  # of a line 3 px wide the optics leave nine tenths
     assert line_box(streak(faint))[2] == pytest.approx(140 + visible.MARGIN_PX, abs=2)
     assert measured(streak(faint), (30, 90, 170, 113))[1][2] == pytest.approx(80 + visible.MARGIN_PX, abs=2)
 
 
-@pytest.mark.parametrize(("faint", "gap"), [(round(visible.FAINT * 0.6), 0), (round(visible.FAINT * 1.6), 8)])
+@pytest.mark.parametrize(("faint", "gap"), [(round(FAINT * 0.6), 0), (round(FAINT * 1.6), 8)])
 def test_a_line_ends_where_nothing_shows(faint: int, gap: int) -> None:
     assert line_box(streak(faint, gap))[2] == pytest.approx(80 + visible.MARGIN_PX, abs=2)
 
