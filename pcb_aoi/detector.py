@@ -60,7 +60,7 @@ class Detector:
     def __init__(self, config: ModelConfig, session: Session, settings: Settings) -> None:
         self.config, self.session, self.settings = config, session, settings
         self._head: Head = heads.get(config.head)
-        self._joined = chains.joined_labels(session.metadata, config.slugs)
+        self._gaps = chains.gaps(session.metadata, config.slugs)
         self._bright_copper = polarity.bright_copper(session.metadata)
 
     @classmethod
@@ -100,7 +100,7 @@ class Detector:
         watch, classes = Stopwatch(), len(self.config.slugs)
         height, width = image.shape[:2]
         scale = self.config.pitch.scale(self.settings.um_per_px)
-        bound, floor = at_least(threshold), chains.floor(threshold, self._joined)
+        bound, floor = at_least(threshold), chains.floor(threshold, self._gaps)
         grid = tiles.plan(height, width, self.config.tile, self.config.overlap, scale)
         self._check_time(len(grid), deadline)
         negative = self._bright_copper and polarity.thresholded(image)
@@ -116,7 +116,7 @@ class Detector:
             outputs = self.session.run(batch)
             watch.lap("infer")
             candidates = self._head.decode(outputs, classes, floor)
-            wanted = (candidates.detections.scores >= bound) | np.isin(candidates.detections.labels, self._joined)
+            wanted = (candidates.detections.scores >= bound) | (self._gaps[candidates.detections.labels] >= 0)
             owner = candidates.tile[wanted] + first
             found, good = _onto_board(candidates.detections[wanted], owner, grid)
             found, owner, dropped = merge.per_tile(found, owner[good], classes)
@@ -132,7 +132,7 @@ class Detector:
         if bad and not any(len(part) for part in parts):
             raise ModelError("the model gives numbers that are not finite", detail=f"in {bad} output tensors")
         everything, owners_of = Detections.concatenate(parts), np.concatenate(owners)
-        merged, surplus = merge.across_tiles(everything, owners_of, grid, self._joined)
+        merged, surplus = merge.across_tiles(everything, owners_of, grid, self._gaps)
         result = _to_image(merged[merged.scores >= bound], grid, height, width)
         watch.lap("merge")
         notes = self._warnings(height, width, over + surplus, bad)

@@ -64,10 +64,10 @@ def _nested(found: Detections, group: Index) -> Bool:
     return nested
 
 
-def across_tiles(found: Detections, tile: Index, grid: Grid, joined: Index | None = None) -> tuple[Detections, int]:
+def across_tiles(found: Detections, tile: Index, grid: Grid, gaps: Float32 | None = None) -> tuple[Detections, int]:
     """Merge the tiles' detections, in board pixels at the model's scale, into one per defect, best score first.
 
-    `joined`: the labels that come in pieces (chains.py). Returns the merged detections and how many were over
+    `gaps`: which labels come in pieces (chains.py). Returns the merged detections and how many were over
     MAX_TOTAL.
     """
     over = max(0, len(found) - MAX_TOTAL)
@@ -76,8 +76,8 @@ def across_tiles(found: Detections, tile: Index, grid: Grid, joined: Index | Non
         found, tile = found[best], tile[best]
     if len(grid) > 1:
         found = _join(found, tile, grid)
-    if joined is not None:
-        found = chains.join(found, joined)
+    if gaps is not None:
+        found = chains.join(found, gaps)
     kept = found[bx.suppress(found.boxes, found.scores, found.labels.astype(np.intp), IOU)]
     return kept[np.lexsort((*kept.boxes.T[::-1], kept.labels, -kept.scores))], over
 

@@ -17,7 +17,7 @@ from pcb_aoi.detections import Detections
 from pcb_aoi.detector import Detector
 from pcb_aoi.errors import ModelError
 
-SCRATCH = np.array([0])
+SCRATCH = f32([chains.GAP])
 
 
 def found(boxes: Sequence[tuple[float, ...]], scores: list[float] | None = None, label: int = 0) -> Detections:
@@ -48,7 +48,7 @@ def test_pieces_further_apart_than_the_gap_stay_two() -> None:
 def test_only_pieces_of_one_joined_label_meet() -> None:
     parts = [found([(0, 0, 60, 10), (40, 0, 90, 10)], label=label) for label in (0, 1, 2)]
     both = Detections.concatenate(parts)
-    whole = chains.join(both, np.array([0, 2]))
+    whole = chains.join(both, f32([chains.GAP, chains.NOT_JOINED, chains.GAP]))
     assert sorted(whole.labels.tolist()) == [0, 1, 1, 2]
     assert np.array_equal(whole.boxes[whole.labels == 1], parts[1].boxes)
 
@@ -58,17 +58,31 @@ def test_a_chain_scores_as_its_best_piece() -> None:
     assert whole.scores.tolist() == pytest.approx([0.8])
 
 
+def test_weak_pieces_link_but_do_not_stretch() -> None:
+    """Three pieces in a row, the middle and the last one weak: they hang together, and the strong one is the box."""
+    boxes = [(0, 0, 60, 10), (40, 0, 100, 10), (80, 0, 140, 10)]
+    assert chains.join(found(boxes, [0.8, 0.3, 0.3]), SCRATCH).boxes.tolist() == [[0, 0, 60, 10]]
+    assert chains.join(found(boxes, [0.8, 0.3, 0.5]), SCRATCH).boxes.tolist() == [[0, 0, 140, 10]]
+    assert chains.join(found(boxes, [0.3, 0.35, 0.3]), SCRATCH).boxes.tolist() == [[40, 0, 100, 10]]
+
+
 def test_weights_say_which_labels_they_find_in_pieces() -> None:
     slugs = ["open", "scratch"]
-    assert chains.joined_labels({}, slugs).tolist() == []
-    assert chains.joined_labels({"joined": '["scratch"]'}, slugs).tolist() == [1]
-    for wrong in ('["scrtch"]', "scratch", "3"):
+    assert chains.gaps({}, slugs).tolist() == [-1, -1]
+    assert chains.gaps({"joined": '["scratch"]'}, slugs).tolist() == [-1, chains.GAP]
+    assert chains.gaps({"joined": '{"scratch": 20}'}, slugs).tolist() == [-1, 20]
+    for wrong in ('["scrtch"]', "scratch", "3", '{"scratch": "x"}', '{"scratch": -2}', '{"scrtch": 20}'):
         with pytest.raises(ModelError):
-            chains.joined_labels({"joined": wrong}, slugs)
+            chains.gaps({"joined": wrong}, slugs)
+
+
+def test_the_weights_gap_is_the_one_used() -> None:
+    parts = found([(0, 0, 60, 10), (85, 0, 130, 10)])
+    assert [len(chains.join(parts, f32([gap]))) for gap in (20, 30)] == [2, 1]
 
 
 def test_only_joined_labels_ask_for_weak_candidates() -> None:
-    assert chains.floor(0.5, np.array([], int)) == 0.5
+    assert chains.floor(0.5, f32([chains.NOT_JOINED])) == 0.5
     assert chains.floor(0.5, SCRATCH) == chains.WEAK
     assert chains.floor(0.1, SCRATCH) == 0.1
 

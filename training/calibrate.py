@@ -15,7 +15,9 @@ from __future__ import annotations
 import argparse
 import itertools
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import onnx
@@ -28,7 +30,8 @@ from training.scene import Scene
 FEWEST = 20  # defects of a label below which its score is left alone
 SLOPES = (0.5, 2.0)
 PRECISION_FLOOR = 0.5  # no label may be wrong more often than right, whatever its F1: false calls cost trust
-CHAIN_SLOPES = (1.0, 0.7, 1.4, 0.5, 2.0)  # the flatter, the weaker a piece that carries a chain on; of equals the first
+CHAIN_SLOPES = (1.0, 0.7, 1.4, 0.5)  # the flatter, the weaker a piece that carries a chain on; of equals the first
+CHAIN_GAPS = (40.0, 20.0, 10.0)  # px
 CHAIN_POINTS = [float(point) for point in np.round(np.arange(0.05, 0.96, 0.05), 2)]
 SMOOTH = 9  # scores over which the F1 curve is averaged: its very top is luck
 
@@ -72,35 +75,53 @@ def defects(scenes: Sequence[Scene], label: int) -> int:
     return sum(int((scene.labels == label).sum()) for scene in scenes)
 
 
+class Settled(NamedTuple):
+    """What calibration does to a label: `point` becomes 0.5, scores spread by `slope`, pieces touch over `gap` px."""
+
+    curve: metrics.Curve
+    point: float
+    slope: float
+    gap: float | None = None  # None: it does not come in pieces
+
+
 def settle(
     scenes: Sequence[Scene],
     found: Sequence[predict.Detections],
     label: int,
     in_pieces: bool,
     target_recall: float | None = None,
-) -> tuple[metrics.Curve, float, float]:
-    """(curve, point, slope) of a label: which score becomes 0.5, and how steep scores are round it.
+) -> Settled:
+    """Which score of a label becomes 0.5, and how steep scores are round it.
 
-    found: `predict.pieces` of the scenes. A label found in pieces has a curve of its own for each point and slope: they
-    decide how weak a piece may be, chains.WEAK once the point is 0.5, and still be joined to what reaches the point.
+    found: `predict.pieces` of the scenes. A label found in pieces has a curve of its own for each point, slope and gap:
+    they decide which pieces are joined to what reaches the point.
     """
     if not in_pieces:
         curve = metrics.curve(scenes, found, label)
         if not len(curve.scores):
-            return curve, 0.5, 1.0
+            return Settled(curve, 0.5, 1.0)
         point = best_point(curve, target_recall)
-        return curve, point, fit_slope(curve, point)
+        return Settled(curve, point, fit_slope(curve, point))
     tried = []
-    for steep, point in itertools.product(CHAIN_SLOPES, CHAIN_POINTS):
-        weak = sigmoid(logit(point) + logit(chains.WEAK) / steep)
-        curve = metrics.curve(scenes, [predict.chain(one, label, float(weak)) for one in found], label)
-        precision, recall, f1 = curve.at(point)
+    for steep, gap, point in itertools.product(CHAIN_SLOPES, CHAIN_GAPS, CHAIN_POINTS):
+        whole = [predict.chain(rescored(one, label, point, steep), label, gap) for one in found]
+        curve = metrics.curve(scenes, whole, label)
+        precision, recall, f1 = curve.at(0.5)
         worth = f1 * (precision >= PRECISION_FLOOR)
         if target_recall is not None:  # the highest point that reaches it; else the lowest of all
             worth = 1 + point if recall >= target_recall else -point
-        tried.append((worth, -CHAIN_SLOPES.index(steep), point, curve))
-    _, rank, point, curve = max(tried, key=lambda one: one[:3])
-    return curve, point, CHAIN_SLOPES[-rank]
+        as_now = sigmoid(logit(curve.scores.astype(np.float64)) / steep + logit(point)).astype(np.float32)
+        tried.append((worth, -CHAIN_SLOPES.index(steep), gap, point, replace(curve, scores=as_now)))
+    _, rank, gap, point, curve = max(tried, key=lambda one: one[:4])
+    return Settled(curve, point, CHAIN_SLOPES[-rank], gap)
+
+
+def rescored(found: predict.Detections, label: int, point: float, slope: float) -> predict.Detections:
+    """The scores of a label as they are once `point` is 0.5; the others as they were."""
+    own = found.labels == label
+    scores = found.scores.copy()
+    scores[own] = sigmoid(slope * (logit(scores[own]) - logit(point)))
+    return replace(found, scores=scores)
 
 
 def wrong_calls(curve: metrics.Curve, threshold: float) -> int:
@@ -128,7 +149,7 @@ def run(args: argparse.Namespace) -> int:
     if not args.pool or (args.function in deeppcb.HELD_OUT and (args.data / "deeppcb").is_dir()):
         scenes = evaluate.load_set(args.set, args.function, args.data, slugs)
     session = predict.open_session(path)
-    in_pieces = predict.joined(session).tolist()
+    gaps = predict.joined(session)
     results = [predict.pieces(session, scene.image) for scene in scenes]
     rendered: list[Scene] = []
     if args.pool:
@@ -141,7 +162,7 @@ def run(args: argparse.Namespace) -> int:
         seen, found = scenes, results
         if defects(scenes, index) < FEWEST and rendered:  # no real picture of it: a rendered one is better than none
             seen, found = rendered, drawn
-        curve, point, steep = settle(seen, found, index, index in in_pieces, args.target_recall)
+        curve, point, steep, gap = settle(seen, found, index, bool(gaps[index] >= 0), args.target_recall)
         if curve.defects < FEWEST or not len(curve.scores):
             print(f"{slug:18} {curve.defects} defects: left as it is")
             continue
@@ -149,7 +170,9 @@ def run(args: argparse.Namespace) -> int:
         print(
             f"{slug:18} {point:.3f} becomes 0.5, slope {steep:.2f}: precision {before[0]:.3f} -> {after[0]:.3f}, "
             f"recall {before[1]:.3f} -> {after[1]:.3f}, F1 {before[2]:.3f} -> {after[2]:.3f}"
+            + ("" if gap is None else f", pieces {gap:g} px apart")
         )
+        gaps[index] = chains.NOT_JOINED if gap is None else gap
         if args.target_recall is not None:
             megapixels = sum(scene.image.shape[0] * scene.image.shape[1] for scene in seen) / 1e6
             cost = np.array([wrong_calls(curve, 0.5), wrong_calls(curve, point)]) / megapixels
@@ -161,6 +184,7 @@ def run(args: argparse.Namespace) -> int:
     if args.target_recall is not None:
         print(f"all labels: false calls per megapixel {price[0]:.2f} -> {price[1]:.2f}")
     model_file.write_calibration(model, slope, offset)
+    model_file.write_gaps(model, gaps)
     digest = model_file.save(model, path)
     told = model_file.announce(path, digest, model_file.metadata(model)["version"])
     print(f"wrote {path}\nsha256 {digest}" + ("; model.yaml updated" if told else ""))

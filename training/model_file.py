@@ -48,6 +48,12 @@ def write_calibration(model: onnx.ModelProto, slope: Vector, offset: Vector) -> 
         tensor.CopyFrom(numpy_helper.from_array(np.asarray(values, np.float32), name))
 
 
+def write_gaps(model: onnx.ModelProto, gaps: Vector) -> None:
+    """Say over how many px the pieces of each label are joined, float32 (C,), negative: it has none (chains.py)."""
+    joined = {slug: float(gap) for slug, gap in zip(slugs(model), gaps, strict=True) if gap >= 0}
+    onnx.helper.set_model_props(model, {**metadata(model), "joined": json.dumps(joined)})
+
+
 def metadata(model: onnx.ModelProto) -> dict[str, str]:
     return {entry.key: entry.value for entry in model.metadata_props}
 

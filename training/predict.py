@@ -57,22 +57,25 @@ def detect(session: onnxruntime.InferenceSession, image: Image) -> Detections:
     Labels that the weights find in pieces are joined as the engine does it.
     """
     found = pieces(session, image)
-    for label in joined(session):
-        found = chain(found, int(label), chains.WEAK)
+    gaps = joined(session)
+    for label in np.flatnonzero(gaps >= 0):
+        found = chain(found, int(label), float(gaps[label]))
     return found
 
 
-def joined(session: onnxruntime.InferenceSession) -> Labels:
-    """The labels that the weights find in pieces."""
+def joined(session: onnxruntime.InferenceSession) -> NDArray[np.float32]:
+    """float32 (C,): the gaps, px, over which the engine joins the pieces of a label; negative: it has none."""
     metadata = session.get_modelmeta().custom_metadata_map
-    return np.asarray(chains.joined_labels(metadata, json.loads(metadata.get("slugs", "[]"))), np.int64)
+    return chains.gaps(metadata, json.loads(metadata.get("slugs", "[]")))
 
 
-def chain(found: Detections, label: int, weak: float) -> Detections:
-    """Join the pieces of one label that score at least `weak`; weaker ones go. Best first again."""
-    kept = (found.labels != label) | (found.scores >= weak)
+def chain(found: Detections, label: int, gap: float) -> Detections:
+    """Join the pieces of one label that score at least chains.WEAK; weaker ones go. Best first again."""
+    kept = (found.labels != label) | (found.scores >= chains.WEAK)
     parts = Found(found.boxes[kept], found.scores[kept], found.labels[kept].astype(np.int32))
-    whole = chains.join(parts, np.array([label]))
+    gaps = np.full(int(max(parts.labels, default=0)) + 1 + label, chains.NOT_JOINED)
+    gaps[label] = gap
+    whole = chains.join(parts, gaps)
     order = np.argsort(-whole.scores, kind="stable")
     return Detections(whole.boxes[order], whole.scores[order], whole.labels[order].astype(np.int64))
 

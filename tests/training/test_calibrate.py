@@ -12,6 +12,7 @@ import pytest
 onnx = pytest.importorskip("onnx", reason="needs onnx")
 pytest.importorskip("onnxruntime", reason="needs onnxruntime")
 
+from pcb_aoi import chains
 from training import calibrate, model_file, pool, predict
 from training.scene import Image, Scene
 
@@ -53,7 +54,7 @@ def rendered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir()
     pool.write(folder / "0.npz", Scene(np.zeros((500, 1000), np.uint8), truth(), np.zeros(DEFECTS, np.int64), "0"))
     monkeypatch.setattr(predict, "pieces", detect)
-    monkeypatch.setattr(predict, "joined", lambda session: np.empty(0, np.int64))
+    monkeypatch.setattr(predict, "joined", lambda session: np.full(2, -1, np.float32))
     monkeypatch.setattr(predict, "open_session", lambda path: None)
     return folder
 
@@ -114,7 +115,8 @@ def scratches(bridge: float) -> tuple[list[Scene], list[predict.Detections]]:
 
 
 def test_pieces_are_joined_as_they_will_be_once_the_point_is_half() -> None:
-    curve, point, slope = calibrate.settle(*scratches(bridge=0.4), label=0, in_pieces=True)
+    curve, point, slope, gap = calibrate.settle(*scratches(bridge=0.4), label=0, in_pieces=True)
+    assert gap == 40  # of equals the one that every engine knows
     # The bridge must stay over the weak score, a quarter where the point is half: an odds ratio of three.
     assert point == pytest.approx(0.65)
     assert slope == 1
@@ -123,7 +125,7 @@ def test_pieces_are_joined_as_they_will_be_once_the_point_is_half() -> None:
 
 
 def test_a_weak_bridge_asks_for_a_flat_slope() -> None:
-    curve, point, slope = calibrate.settle(*scratches(bridge=0.2), label=0, in_pieces=True)
+    curve, point, slope, _ = calibrate.settle(*scratches(bridge=0.2), label=0, in_pieces=True)
     # An odds ratio of three to the power of 1 / slope: nine, and the false call stays below the point.
     assert point == pytest.approx(0.65)
     assert slope == 0.5
@@ -131,6 +133,18 @@ def test_a_weak_bridge_asks_for_a_flat_slope() -> None:
 
 
 def test_a_bridge_too_weak_for_any_slope_asks_for_a_lower_point() -> None:
-    curve, point, _ = calibrate.settle(*scratches(bridge=0.1), label=0, in_pieces=True)
+    curve, point, _, _ = calibrate.settle(*scratches(bridge=0.1), label=0, in_pieces=True)
     assert point <= 0.5
     assert curve.at(point)[:2] == (0.5, 1)
+
+
+def test_scratches_side_by_side_ask_for_a_small_gap(model: Path) -> None:
+    boxes = np.array([[0, 0, 25, 100], [50, 0, 75, 100]], np.float32)
+    scenes = [Scene(np.zeros((120, 120), np.uint8), boxes, np.zeros(2, np.int64))] * DEFECTS
+    found = predict.Detections(boxes, np.array([0.9, 0.8], np.float32), np.zeros(2, np.int64))
+    settled = calibrate.settle(scenes, [found] * DEFECTS, 0, in_pieces=True)
+    assert settled.gap == 20
+    assert settled.curve.at(settled.point) == (1, 1, 1)
+    content = onnx.load(model)
+    model_file.write_gaps(content, np.array([settled.gap, -1], np.float32))
+    assert chains.gaps(model_file.metadata(content), ["open", "short"]).tolist() == [20, -1]
