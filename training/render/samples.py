@@ -49,12 +49,12 @@ RECIPES = (
     Recipe("inner-layer", "grey.jpg", (640, 640), "grey", 62, 20.8, _ETCH),
     Recipe("inner-layer", "colour.jpg", (768, 1024), "colour", 38, 20.8, {**_ETCH, "scratch": 1}),
     Recipe("inner-layer", "clean.png", (640, 640), "binary", 4, 20.8),
-    Recipe("acid-outer-layer", "colour.jpg", (640, 640), "colour", 16, 10.0, _ACID),
-    Recipe("acid-outer-layer", "grey.jpg", (640, 640), "grey", 18, 10.0, _ACID),
+    Recipe("acid-outer-layer", "colour.jpg", (640, 640), "colour", 42, 10.0, _ACID),
+    Recipe("acid-outer-layer", "grey.jpg", (640, 640), "grey", 16, 10.0, _ACID),
     Recipe("alkaline-outer-layer", "colour.jpg", (640, 640), "colour", 35, 10.0, _ALKALINE),
     Recipe("resin-plug", "colour.jpg", (640, 640), "colour", 36, 10.0, _PLUGS),
-    Recipe("gold-osp", "first.jpg", (640, 640), "colour", 53, 10.0, _FINISH),
-    Recipe("gold-osp", "second.jpg", (640, 640), "colour", 66, 10.0, _FINISH),
+    Recipe("gold-osp", "first.jpg", (640, 640), "colour", 57, 10.0, _FINISH),
+    Recipe("gold-osp", "second.jpg", (640, 640), "colour", 32, 10.0, _FINISH),
 )
 
 
