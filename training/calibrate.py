@@ -104,16 +104,24 @@ def settle(
         return Settled(curve, point, fit_slope(curve, point))
     tried = []
     for steep, gap, point in itertools.product(CHAIN_SLOPES, CHAIN_GAPS, CHAIN_POINTS):
-        whole = [predict.chain(rescored(one, label, point, steep), label, gap) for one in found]
-        curve = metrics.curve(scenes, whole, label)
-        precision, recall, f1 = curve.at(0.5)
+        settled = joined_at(scenes, found, label, point, steep, gap)
+        precision, recall, f1 = settled.curve.at(point)
         worth = f1 * (precision >= PRECISION_FLOOR)
         if target_recall is not None:  # the highest point that reaches it; else the lowest of all
             worth = 1 + point if recall >= target_recall else -point
-        as_now = sigmoid(logit(curve.scores.astype(np.float64)) / steep + logit(point)).astype(np.float32)
-        tried.append((worth, -CHAIN_SLOPES.index(steep), gap, point, replace(curve, scores=as_now)))
-    _, rank, gap, point, curve = max(tried, key=lambda one: one[:4])
-    return Settled(curve, point, CHAIN_SLOPES[-rank], gap)
+        tried.append((worth, -CHAIN_SLOPES.index(steep), gap, point, settled))
+    return max(tried, key=lambda one: one[:4])[-1]
+
+
+def joined_at(
+    scenes: Sequence[Scene], found: Sequence[predict.Detections], label: int, point: float, slope: float, gap: float
+) -> Settled:
+    """What a label that comes in pieces is worth with this point, slope and gap (px)."""
+    whole = [predict.chain(rescored(one, label, point, slope), label, gap) for one in found]
+    curve = metrics.curve(scenes, whole, label)
+    # Back to the scores as they are: half becomes the point again, but for the last digit of a float32.
+    as_now = sigmoid(logit(curve.scores.astype(np.float64)) / slope + logit(point)) + 1e-6
+    return Settled(replace(curve, scores=as_now.astype(np.float32)), point, slope, gap)
 
 
 def rescored(found: predict.Detections, label: int, point: float, slope: float) -> predict.Detections:
@@ -122,6 +130,15 @@ def rescored(found: predict.Detections, label: int, point: float, slope: float) 
     scores = found.scores.copy()
     scores[own] = sigmoid(slope * (logit(scores[own]) - logit(point)))
     return replace(found, scores=scores)
+
+
+def by_hand(text: str) -> tuple[str, tuple[float, float, float]]:
+    """`scratch=0.4,0.5,20` -> slug, and point, slope and gap in px."""
+    slug, _, numbers = text.partition("=")
+    point, slope, gap = (float(number) for number in numbers.split(","))
+    if not (0 < point < 1 and slope > 0 and gap >= 0):
+        raise ValueError(text)
+    return slug, (point, slope, gap)
 
 
 def wrong_calls(curve: metrics.Curve, threshold: float) -> int:
@@ -137,6 +154,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--pool", type=Path, help="rendered boards for labels the images lack (pool --split calibration)"
     )
+    parser.add_argument(
+        "--joined",
+        type=by_hand,
+        action="append",
+        default=[],
+        metavar="SLUG=POINT,SLOPE,GAP",
+        help="set labels found in pieces by hand, for example scratch=0.4,0.5,20 (boards of 640 px hold no long ones); "
+        "the other labels stay as they are",
+    )
+    parser.add_argument("--version", help="of the changed weights (default: as it was)")
     parser.add_argument("--target-recall", type=float, help="in place of the best F1, for example 0.98")
 
 
@@ -150,6 +177,10 @@ def run(args: argparse.Namespace) -> int:
         scenes = evaluate.load_set(args.set, args.function, args.data, slugs)
     session = predict.open_session(path)
     gaps = predict.joined(session)
+    fixed = dict(args.joined)
+    for slug in fixed:
+        if slug not in slugs or gaps[slugs.index(slug)] < 0:
+            raise SystemExit(f"--joined {slug}: these weights do not find it in pieces")
     results = [predict.pieces(session, scene.image) for scene in scenes]
     rendered: list[Scene] = []
     if args.pool:
@@ -159,10 +190,15 @@ def run(args: argparse.Namespace) -> int:
     drawn = [predict.pieces(session, scene.image) for scene in rendered]
     price = np.zeros(2)  # false calls per megapixel before and after
     for index, slug in enumerate(slugs):
+        if fixed and slug not in fixed:
+            continue
         seen, found = scenes, results
         if defects(scenes, index) < FEWEST and rendered:  # no real picture of it: a rendered one is better than none
             seen, found = rendered, drawn
-        curve, point, steep, gap = settle(seen, found, index, bool(gaps[index] >= 0), args.target_recall)
+        if slug in fixed:
+            curve, point, steep, gap = joined_at(seen, found, index, *fixed[slug])
+        else:
+            curve, point, steep, gap = settle(seen, found, index, bool(gaps[index] >= 0), args.target_recall)
         if curve.defects < FEWEST or not len(curve.scores):
             print(f"{slug:18} {curve.defects} defects: left as it is")
             continue
@@ -185,6 +221,8 @@ def run(args: argparse.Namespace) -> int:
         print(f"all labels: false calls per megapixel {price[0]:.2f} -> {price[1]:.2f}")
     model_file.write_calibration(model, slope, offset)
     model_file.write_gaps(model, gaps)
+    if args.version:
+        model_file.update_metadata(model, version=args.version)
     digest = model_file.save(model, path)
     told = model_file.announce(path, digest, model_file.metadata(model)["version"])
     print(f"wrote {path}\nsha256 {digest}" + ("; model.yaml updated" if told else ""))

@@ -51,7 +51,12 @@ def write_calibration(model: onnx.ModelProto, slope: Vector, offset: Vector) -> 
 def write_gaps(model: onnx.ModelProto, gaps: Vector) -> None:
     """Say over how many px the pieces of each label are joined, float32 (C,), negative: it has none (chains.py)."""
     joined = {slug: float(gap) for slug, gap in zip(slugs(model), gaps, strict=True) if gap >= 0}
-    onnx.helper.set_model_props(model, {**metadata(model), "joined": json.dumps(joined)})
+    update_metadata(model, joined=json.dumps(joined))
+
+
+def update_metadata(model: onnx.ModelProto, **entries: str) -> None:
+    """Set some of metadata_props, in place; the others stay."""
+    onnx.helper.set_model_props(model, metadata(model) | entries)
 
 
 def metadata(model: onnx.ModelProto) -> dict[str, str]:

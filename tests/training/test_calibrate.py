@@ -148,3 +148,27 @@ def test_scratches_side_by_side_ask_for_a_small_gap(model: Path) -> None:
     content = onnx.load(model)
     model_file.write_gaps(content, np.array([settled.gap, -1], np.float32))
     assert chains.gaps(model_file.metadata(content), ["open", "short"]).tolist() == [20, -1]
+
+
+def test_a_label_in_pieces_can_be_set_by_hand(
+    model: Path, rendered: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ("--model", str(model), "--pool", str(rendered), "--joined", "open=0.4,0.5,20", "--version", "1.1")
+    with pytest.raises(SystemExit, match="open: these weights do not"):
+        run("resin-plug", *options)
+    monkeypatch.setattr(predict, "joined", lambda session: np.array([40, -1], np.float32))
+    assert run("resin-plug", *options) == 0
+    content = onnx.load(model)
+    slope, offset = model_file.read_calibration(content)
+    assert model_file.metadata(content)["version"] == "1.1"
+    assert slope[0] == 0.5
+    assert (slope[1], offset[1]) == (1, 0)
+    assert offset[0] == pytest.approx(-0.5 * np.log(0.4 / 0.6), abs=1e-4)
+    assert chains.gaps(model_file.metadata(content), ["open", "short"]).tolist() == [20, -1]
+    assert "20 px apart" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("text", ["scratch", "scratch=0.4", "scratch=1.4,1,20", "scratch=0.4,0,20", "scratch=0.4,1,-1"])
+def test_what_is_set_by_hand_must_make_sense(text: str) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011  (argparse turns any into its message)
+        calibrate.by_hand(text)
