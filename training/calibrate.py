@@ -62,10 +62,10 @@ def best_point(curve: metrics.Curve, target_recall: float | None = None) -> floa
     return float((scores[best] + following) / 2)  # half way to the next call: neither sits on the edge
 
 
-def fit_slope(curve: metrics.Curve, point: float) -> float:
-    """Slope a of the chance sigmoid(a * (logit - logit(point))) that a call is right, within SLOPES."""
+def fit_slope(curve: metrics.Curve, point: float, now: float = 1.0) -> float:
+    """Slope a of the chance sigmoid(a * (logit - logit(point))) that a call is right, `now` * a within SLOPES."""
     x = logit(curve.scores.astype(np.float64)) - logit(point)
-    slopes = np.geomspace(*SLOPES, 41)
+    slopes = np.geomspace(*SLOPES, 41) / now
     z = slopes[:, None] * x[None]
     # Log-likelihood over a small grid: one parameter needs no optimiser.
     likelihood = np.where(curve.right, -np.logaddexp(0, -z), -np.logaddexp(0, z)).sum(1)
@@ -85,6 +85,12 @@ class Settled(NamedTuple):
     slope: float
     gap: float | None = None  # None: it does not come in pieces
 
+    def apply(self, label: int, slope: model_file.Vector, offset: model_file.Vector, gaps: model_file.Vector) -> None:
+        """Move a label's calibration, in place: `slope` multiplies what the file has."""
+        offset[label] = self.slope * (offset[label] - logit(self.point))
+        slope[label] *= self.slope
+        gaps[label] = chains.NOT_JOINED if self.gap is None else self.gap
+
 
 def settle(
     scenes: Sequence[Scene],
@@ -92,9 +98,11 @@ def settle(
     label: int,
     in_pieces: bool,
     target_recall: float | None = None,
+    now: float = 1.0,
 ) -> Settled:
     """Which score of a label becomes 0.5, and how steep scores are round it.
 
+    now: the slope that the file has; it is what is bounded, so that calibrating again and again makes it no steeper.
     found: `predict.pieces` of the scenes. A label found in pieces has a curve of its own for each point, slope and gap:
     they decide which pieces are joined to what reaches the point.
     """
@@ -103,10 +111,10 @@ def settle(
         if not len(curve.scores):
             return Settled(curve, 0.5, 1.0)
         point = best_point(curve, target_recall)
-        return Settled(curve, point, fit_slope(curve, point))
+        return Settled(curve, point, fit_slope(curve, point, now))
     tried = []
     for steep, gap, point in itertools.product(CHAIN_SLOPES, CHAIN_GAPS, CHAIN_POINTS):
-        settled = joined_at(scenes, found, label, point, steep, gap)
+        settled = joined_at(scenes, found, label, point, steep / now, gap)
         precision, recall, f1 = settled.curve.at(point)
         worth = f1 * (precision >= PRECISION_FLOOR)
         if target_recall is not None:  # the highest point that reaches it; else the lowest of all
@@ -198,27 +206,28 @@ def run(args: argparse.Namespace) -> int:
         if defects(scenes, index) < FEWEST and rendered:  # no real picture of it: a rendered one is better than none
             seen, found = rendered, drawn
         if slug in fixed:
-            curve, point, steep, gap = joined_at(seen, found, index, *fixed[slug])
+            point, steep, gap = fixed[slug]
+            settled = joined_at(seen, found, index, point, steep / slope[index], gap)
         else:
-            curve, point, steep, gap = settle(seen, found, index, bool(gaps[index] >= 0), args.target_recall)
+            in_pieces = bool(gaps[index] >= 0)
+            settled = settle(seen, found, index, in_pieces, args.target_recall, slope[index])
+        curve, point, _, gap = settled
         if curve.defects < FEWEST or not len(curve.scores):
             print(f"{slug:18} {curve.defects} defects: left as it is")
             continue
         before, after = curve.at(0.5), curve.at(point)
+        settled.apply(index, slope, offset, gaps)
         print(
-            f"{slug:18} {point:.3f} becomes 0.5, slope {steep:.2f}: precision {before[0]:.3f} -> {after[0]:.3f}, "
-            f"recall {before[1]:.3f} -> {after[1]:.3f}, F1 {before[2]:.3f} -> {after[2]:.3f}"
+            f"{slug:18} {point:.3f} becomes 0.5, slope {slope[index]:.2f}: "
+            f"precision {before[0]:.3f} -> {after[0]:.3f}, recall {before[1]:.3f} -> {after[1]:.3f}, F1 {before[2]:.3f} -> {after[2]:.3f}"
             + ("" if gap is None else f", pieces {gap:g} px apart")
         )
-        gaps[index] = chains.NOT_JOINED if gap is None else gap
         if args.target_recall is not None:
             megapixels = sum(scene.image.shape[0] * scene.image.shape[1] for scene in seen) / 1e6
             cost = np.array([wrong_calls(curve, 0.5), wrong_calls(curve, point)]) / megapixels
             price += cost
             short = "" if after[1] >= args.target_recall else f"; {args.target_recall} is out of reach"
             print(f"{'':18} costs: false calls per megapixel {cost[0]:.2f} -> {cost[1]:.2f}{short}")
-        offset[index] = steep * (offset[index] - logit(point))
-        slope[index] *= steep
     if args.target_recall is not None:
         print(f"all labels: false calls per megapixel {price[0]:.2f} -> {price[1]:.2f}")
     model_file.write_calibration(model, slope, offset)

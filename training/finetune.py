@@ -21,7 +21,7 @@ import numpy as np
 import onnx
 from onnxruntime import InferenceSession
 
-from pcb_aoi import chains, polarity, weights
+from pcb_aoi import polarity, weights
 from pcb_aoi.errors import PcbAoiError
 from pcb_aoi.model_config import ModelConfig
 from training import calibrate, evaluate, metrics, model_file, predict, versions
@@ -69,14 +69,12 @@ def recalibrate(model: onnx.ModelProto, scenes: Sequence[Scene]) -> None:
     gaps = predict.joined(session)
     slope, offset = model_file.read_calibration(model)
     for label, slug in enumerate(model_file.slugs(model)):
-        curve, point, steep, gap = calibrate.settle(kept, results, label, bool(gaps[label] >= 0))
-        if curve.defects < calibrate.FEWEST or not curve.right.any():
-            print(f"{slug:18} {curve.defects} defects to calibrate with: keeps its calibration")
+        settled = calibrate.settle(kept, results, label, bool(gaps[label] >= 0), now=slope[label])
+        if settled.curve.defects < calibrate.FEWEST or not settled.curve.right.any():
+            print(f"{slug:18} {settled.curve.defects} defects to calibrate with: keeps its calibration")
             continue
-        print(f"{slug:18} {point:.3f} becomes 0.5, slope {steep:.2f}")
-        offset[label] = steep * (offset[label] - calibrate.logit(point))
-        slope[label] *= steep
-        gaps[label] = chains.NOT_JOINED if gap is None else gap
+        settled.apply(label, slope, offset, gaps)
+        print(f"{slug:18} {settled.point:.3f} becomes 0.5, slope {slope[label]:.2f}")
     model_file.write_calibration(model, slope, offset)
     model_file.write_gaps(model, gaps)
 

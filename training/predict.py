@@ -73,7 +73,7 @@ def chain(found: Detections, label: int, gap: float) -> Detections:
     """Join the pieces of one label that score at least chains.WEAK; weaker ones go. Best first again."""
     kept = (found.labels != label) | (found.scores >= chains.WEAK)
     parts = Found(found.boxes[kept], found.scores[kept], found.labels[kept].astype(np.int32))
-    gaps = np.full(int(max(parts.labels, default=0)) + 1 + label, chains.NOT_JOINED)
+    gaps = np.full(max(label, int(parts.labels.max(initial=0))) + 1, chains.NOT_JOINED)
     gaps[label] = gap
     whole = chains.join(parts, gaps)
     order = np.argsort(-whole.scores, kind="stable")

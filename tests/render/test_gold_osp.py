@@ -1,8 +1,10 @@
 """gold_osp: ink that was smeared lies on the metal, too; the legend as designed spares it."""
 
 import numpy as np
+import pytest
 
-from training.render import gold_osp
+from training.render import gold_osp, legend
+from training.render.board import render_board
 from training.render.lands import Panel
 from training.render.look import Look
 
@@ -27,3 +29,15 @@ def test_ink_lies_on_metal_only_where_it_was_smeared() -> None:
         assert on_mask[..., 2].mean() > 180  # white
         assert (on_metal[..., 2].mean() > 180) == smeared
         assert metal[..., 2].mean() < 150
+
+
+def test_what_a_smear_adds_to_the_legend_is_painted_as_smeared(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A smear over the whole board: nothing of lands and mask is left to see."""
+    deviation = []
+    for spoil in (lambda ink, *_: ink.fill(255), lambda *_: None):
+        monkeypatch.setattr(legend, "spoil", spoil)
+        rng = np.random.default_rng(5)
+        board = render_board("gold-osp", (160, 160), None, Look("colour"), rng, {"legend_defect": 1})
+        deviation.append(board.image.std(axis=(0, 1)).max())
+    smeared, designed = deviation
+    assert smeared < 15 < designed

@@ -1,10 +1,16 @@
 """plating: what an annotator would box as one thing lies on one conductor, and a nodule is of copper."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from training.render import plating
+from training.render import alkaline_outer_layer, holes, plating
+from training.render.artwork import draw_artwork
+from training.render.board import PROCESSES, render_board
 from training.render.layer import conductor_at
+from training.render.look import Look
+from training.render.visible import MARGIN_PX
 
 SIDE = 160
 PITCH = 10.0
@@ -54,3 +60,36 @@ def test_a_nodule_does_not_bridge_two_conductors() -> None:
         gap = image[:, 80:100].sum(axis=2)
         assert not (gap > 1.5 * sum(LAMINATE)).all(axis=1).any()
     assert 0 < drawn < 24
+
+
+def test_nothing_is_planted_where_a_hole_will_be_bored(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = []
+    monkeypatch.setattr(plating, "nodule", lambda image, copper, *_: given.append(copper))
+    artwork = draw_artwork((640, 640), PITCH, np.random.default_rng(0), False)
+    monkeypatch.setattr(holes, "drift", lambda vias, rng: vias)
+    rng = np.random.default_rng(1)
+    render_board("alkaline-outer-layer", artwork.copper.shape, PITCH, Look("colour"), rng, {"nodule": 1}, 0.0, artwork)
+    middles = holes.usable(artwork.vias, artwork.copper)[:, :2].astype(int)
+    x, y = middles[((middles >= 0) & (middles < 640)).all(axis=1)].T
+    assert len(x) > 3
+    assert artwork.copper[y, x].all()
+    assert not given[0][y, x].any()
+
+
+def test_of_a_fringe_the_least_shows_that_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a least of 400 um shorter ones, which are planted, too, are taken off."""
+    sizes = {}
+    for least in (0.0, 400.0):
+        process = replace(PROCESSES["alkaline-outer-layer"], least_um={"underplating": least})
+        monkeypatch.setattr("training.render.board.PROCESSES", {"alkaline-outer-layer": process})
+        boxes = []
+        for seed in range(4):
+            rng = np.random.default_rng(seed)
+            board = render_board("alkaline-outer-layer", (300, 300), PITCH, Look("colour"), rng, {"underplating": 8})
+            boxes.append(board.boxes)
+        whole = np.concatenate(boxes)
+        whole = whole[((whole > 0) & (whole < 300)).all(axis=1)]  # not cut by the picture
+        sizes[least] = (whole[:, 2:] - whole[:, :2]).max(axis=1) - 2 * MARGIN_PX
+    assert alkaline_outer_layer.LEAST_UM == {"underplating": 200.0}
+    assert sizes[0.0].min() < 35
+    assert sizes[400.0].min() >= 400 / PITCH - 1

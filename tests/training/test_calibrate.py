@@ -172,3 +172,14 @@ def test_a_label_in_pieces_can_be_set_by_hand(
 def test_what_is_set_by_hand_must_make_sense(text: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011  (argparse turns any into its message)
         calibrate.by_hand(text)
+
+
+@pytest.mark.parametrize("now", [0.7, 1.0, 2.0])
+def test_calibrating_again_keeps_the_slope_in_its_bounds(now: float) -> None:
+    """What is bounded is the file's slope, not each step: pieces at a slope of .49 are more than a handler can join."""
+    scenes, found = scratches(bridge=0.3)
+    whole = calibrate.settle(scenes, found, 0, in_pieces=False, now=now).slope * now
+    assert calibrate.SLOPES[0] <= whole * (1 + 1e-6)
+    assert whole <= calibrate.SLOPES[1] * (1 + 1e-6)
+    joined = calibrate.settle(scenes, found, 0, in_pieces=True, now=now).slope * now
+    assert joined == pytest.approx(min(calibrate.CHAIN_SLOPES, key=lambda slope: abs(slope - joined)))

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from training import rendered, rendered_inner
-from training.render.board import PROCESSES
+from training.render import visible
+from training.render.board import PROCESSES, render_board
 from training.render.look import Look
 from training.render.real_artwork import BoardLayer
 from training.scene import Scene
@@ -56,15 +58,70 @@ def test_trails_lie_in_the_boxes_of_their_scratches() -> None:
     assert points > 50
 
 
-def test_training_and_test_ask_for_their_own_artwork(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = []
+@pytest.mark.parametrize(
+    ("function", "slug", "least"), [("acid-outer-layer", "scratch", 3), ("gold-osp", "gold_scratch", 1)]
+)
+def test_a_lone_scratch_is_boxed_and_trailed_as_far_as_it_holds_together(function: str, slug: str, least: int) -> None:
+    """It is all that differs from the twin, so what `followed` sees there is the scratch."""
+    faint_ends = 0
+    for seed in range(16):
+        look = Look.sample(np.random.default_rng(seed), "colour")
+        board = render_board(function, (300, 300), None, look, np.random.default_rng(seed), {slug: 1})
+        if board.clean is None or len(board.boxes) != 1:
+            continue
+        change = visible.changes(board.image, board.clean)
+        strong, whole = (extent(part(change)) for part in (visible.seen, visible.followed))
+        air = np.array([-1, -1, 1, 1]) * visible.MARGIN_PX
+        assert board.boxes[0] == pytest.approx((whole + air).clip(0, 300), abs=5)  # ends lost in the camera's noise
+        points = rendered.trails(board, board.clean, (slug,))[:, :2]
+        assert np.concatenate((points.min(0), points.max(0))) == pytest.approx(whole, abs=5 + rendered.CELL)
+        faint_ends += int(np.abs(whole - strong).max() > 5)
+    assert faint_ends >= least  # else the test says nothing
+
+
+def extent(mask: np.ndarray) -> np.ndarray:
+    """x1, y1, x2, y2 of the pixels set."""
+    y, x = np.nonzero(mask)
+    return np.array([x.min(), y.min(), x.max() + 1, y.max() + 1])
+
+
+def test_the_inner_layer_follows_its_scratches_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    slugs: tuple[str, ...] = PROCESSES["inner-layer"].labels
+    told: list[list[bool]] = []
+    planned = rendered_inner.Plan.draw
+
+    def draw(plan: rendered_inner.Plan, wanted: list[str]) -> tuple[np.ndarray, rendered_inner.Planted]:
+        image, planted = planned(plan, wanted)
+        if wanted:
+            told.append([slugs[label] == "scratch" for label in planted.labels])
+        return image, planted
+
+    def watch(*args: Any, lines: np.ndarray) -> object:  # noqa: ANN401
+        image, clean, boxes, whole, margin = args
+        assert lines.tolist() == (told[-1] if len(lines) else [])
+        return visible.measure(image, clean, boxes, whole, margin, lines=lines)
+
+    monkeypatch.setattr(rendered_inner.Plan, "draw", draw)
+    monkeypatch.setattr(rendered_inner, "measure", watch)
+    for number in range(6):
+        rendered_inner.render_tile(Path("nowhere"), [], 1, number, layers=(striped(),))
+    assert any(any(flags) for flags in told)
+
+
+def striped() -> BoardLayer:
+    """Artwork of thin lines."""
     stripes = np.zeros((600, 600), np.uint8)
     stripes[:, ::40] = 1
     nothing = np.zeros((0, 4), np.float32)
+    return BoardLayer("family", "board/F.Cu", stripes, nothing, nothing)
+
+
+def test_training_and_test_ask_for_their_own_artwork(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
 
     def artwork(folder: Path, held_out: bool) -> tuple[BoardLayer, ...]:
         asked.append((folder, held_out))
-        return (BoardLayer("family", "board/F.Cu", stripes, nothing, nothing),)
+        return (striped(),)
 
     monkeypatch.setattr(rendered, "artwork", artwork)
     monkeypatch.setattr(rendered, "REAL_ARTWORK", 1.0)

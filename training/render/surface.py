@@ -15,9 +15,7 @@ from training.render.paintwork import Box, commit, is_grey, patch_of
 from training.render.shapes import canvas_for, curve, fill, outline, stroke
 
 FOREIGN_UM = (120.0, 3000.0)  # sizes of foreign objects
-SPECK_UM = (
-    30.0  # across: a little over half of the smallest defect that is planted (50 um), or nobody could tell them apart
-)
+SPECK_UM = 30.0  # across: the smallest defect planted is 50 um, and nobody could tell a larger speck from it
 APART_PX = 60  # pieces of one scratch are joined over 40 px (pcb_aoi/chains.py), and boxes of pieces are wide
 TRIES = 6
 
