@@ -219,7 +219,8 @@ def run(args: argparse.Namespace) -> int:
         settled.apply(index, slope, offset, gaps)
         print(
             f"{slug:18} {point:.3f} becomes 0.5, slope {slope[index]:.2f}: "
-            f"precision {before[0]:.3f} -> {after[0]:.3f}, recall {before[1]:.3f} -> {after[1]:.3f}, F1 {before[2]:.3f} -> {after[2]:.3f}"
+            f"precision {before[0]:.3f} -> {after[0]:.3f}, "
+            f"recall {before[1]:.3f} -> {after[1]:.3f}, F1 {before[2]:.3f} -> {after[2]:.3f}"
             + ("" if gap is None else f", pieces {gap:g} px apart")
         )
         if args.target_recall is not None:
