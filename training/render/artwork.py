@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from training.render.channels import divide
 from training.render.drawing import disc, line, octagon, polygon, rectangle
 from training.render.noise import Mask, Points, blur
 from training.render.routing import Sheet, bus, parts, route, touches
@@ -89,6 +90,8 @@ def _sheet(size: tuple[int, int], um_per_px: float, rng: np.random.Generator, pl
         _hatch(sheet, rng)
     elif planes and style < 0.26:
         _meander(sheet, rng)
+    elif planes and style < 0.46:
+        divide(sheet, rng)
     else:
         if rng.random() < 0.4:
             _large(sheet, rng)
