@@ -1,7 +1,7 @@
 """Move the scores of exported weights so that 0.5, the dialog's default, is each label's best threshold.
 
     python -m training calibrate inner-layer                       # best F1
-    python -m training calibrate inner-layer --pool runs/calibration  # and rendered boards for labels without images
+    python -m training calibrate inner-layer --pool runs/calibration  # on rendered boards, too
     python -m training calibrate inner-layer --target-recall 0.98  # fewer escapes, at a price that is printed
 
 The graph ends in sigmoid(slope * logit + offset) per label. The offset puts the chosen point at 0.5; the slope is that
@@ -70,11 +70,6 @@ def fit_slope(curve: metrics.Curve, point: float, now: float = 1.0) -> float:
     # Log-likelihood over a small grid: one parameter needs no optimiser.
     likelihood = np.where(curve.right, -np.logaddexp(0, -z), -np.logaddexp(0, z)).sum(1)
     return float(slopes[likelihood.argmax()])
-
-
-def defects(scenes: Sequence[Scene], label: int) -> int:
-    """How many defects of the label the scenes have."""
-    return sum(int((scene.labels == label).sum()) for scene in scenes)
 
 
 class Settled(NamedTuple):
@@ -162,7 +157,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder that holds deeppcb/")
     parser.add_argument("--set", choices=evaluate.SETS, default="calibration", help="which images")
     parser.add_argument(
-        "--pool", type=Path, help="rendered boards for labels the images lack (pool --split calibration)"
+        "--pool", type=Path, help="rendered boards, beside the real images if there are any (pool --split calibration)"
     )
     parser.add_argument(
         "--joined",
@@ -191,26 +186,23 @@ def run(args: argparse.Namespace) -> int:
     for slug in fixed:
         if slug not in slugs or gaps[slugs.index(slug)] < 0:
             raise SystemExit(f"--joined {slug}: these weights do not find it in pieces")
-    results = [predict.pieces(session, scene.image) for scene in scenes]
-    rendered: list[Scene] = []
     if args.pool:
         from training.pool import read_all  # the renderer is needed here only
 
-        rendered = read_all(args.pool)
-    drawn = [predict.pieces(session, scene.image) for scene in rendered]
+        # Beside the real ones, not only for labels that these lack: real ones kept aside are of boards the weights
+        # know, on which they are surer than on anybody else's.
+        scenes += read_all(args.pool)
+    found = [predict.pieces(session, scene.image) for scene in scenes]
     price = np.zeros(2)  # false calls per megapixel before and after
     for index, slug in enumerate(slugs):
         if fixed and slug not in fixed:
             continue
-        seen, found = scenes, results
-        if defects(scenes, index) < FEWEST and rendered:  # no real picture of it: a rendered one is better than none
-            seen, found = rendered, drawn
         if slug in fixed:
             point, steep, gap = fixed[slug]
-            settled = joined_at(seen, found, index, point, steep / slope[index], gap)
+            settled = joined_at(scenes, found, index, point, steep / slope[index], gap)
         else:
             in_pieces = bool(gaps[index] >= 0)
-            settled = settle(seen, found, index, in_pieces, args.target_recall, slope[index])
+            settled = settle(scenes, found, index, in_pieces, args.target_recall, slope[index])
         curve, point, _, gap = settled
         if curve.defects < FEWEST or not len(curve.scores):
             print(f"{slug:18} {curve.defects} defects: left as it is")
@@ -224,7 +216,7 @@ def run(args: argparse.Namespace) -> int:
             + ("" if gap is None else f", pieces {gap:g} px apart")
         )
         if args.target_recall is not None:
-            megapixels = sum(scene.image.shape[0] * scene.image.shape[1] for scene in seen) / 1e6
+            megapixels = sum(scene.image.shape[0] * scene.image.shape[1] for scene in scenes) / 1e6
             cost = np.array([wrong_calls(curve, 0.5), wrong_calls(curve, point)]) / megapixels
             price += cost
             short = "" if after[1] >= args.target_recall else f"; {args.target_recall} is out of reach"

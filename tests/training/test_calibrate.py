@@ -79,6 +79,26 @@ def test_a_pool_is_enough(
     assert "megapixel" not in text
 
 
+def test_real_images_of_known_boards_and_rendered_ones_count_together(
+    model: Path, rendered: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All real ones are found, at 0.95; of the rendered ones half at 0.81 and over: three in four."""
+    real = Scene(np.ones((500, 1000), np.uint8), truth(), np.zeros(DEFECTS, np.int64), "real")
+
+    def surely(session: object, image: Image) -> predict.Detections:
+        if not image.any():
+            return detect(session, image)
+        return predict.Detections(truth(), np.full(DEFECTS, 0.95, np.float32), np.zeros(DEFECTS, np.int64))
+
+    monkeypatch.setattr(predict, "pieces", surely)
+    monkeypatch.setattr(calibrate.evaluate, "load_set", lambda *_: [real])
+    (tmp_path / "deeppcb").mkdir()
+    options = ("--model", str(model), "--pool", str(rendered), "--data", str(tmp_path), "--target-recall", "0.75")
+    assert run("inner-layer", *options) == 0
+    slope, offset = model_file.read_calibration(onnx.load(model))
+    assert calibrate.sigmoid(-offset[0] / slope[0]) == pytest.approx(0.81, abs=0.005)
+
+
 def test_without_a_pool_a_function_without_real_images_says_what_to_give(model: Path, rendered: Path) -> None:
     with pytest.raises(SystemExit, match="--pool"):
         run("resin-plug", "--model", str(model))
