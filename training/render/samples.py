@@ -44,10 +44,10 @@ _FINISH = dict.fromkeys(("gold_scratch", "oxidation", "stain", "foreign_object",
 
 
 RECIPES = (
-    Recipe("inner-layer", "bus.png", (640, 640), "binary", 82, 20.8, _ETCH),
-    Recipe("inner-layer", "panel.png", (1200, 1600), "binary", 80, 20.8, _PANEL),
-    Recipe("inner-layer", "grey.jpg", (640, 640), "grey", 62, 20.8, _ETCH),
-    Recipe("inner-layer", "colour.jpg", (768, 1024), "colour", 38, 20.8, {**_ETCH, "scratch": 1}),
+    Recipe("inner-layer", "bus.png", (640, 640), "binary", 48, 20.8, _ETCH),
+    Recipe("inner-layer", "panel.png", (1200, 1600), "binary", 17, 20.8, _PANEL),
+    Recipe("inner-layer", "grey.jpg", (640, 640), "grey", 18, 20.8, _ETCH),
+    Recipe("inner-layer", "colour.jpg", (768, 1024), "colour", 26, 20.8, {**_ETCH, "scratch": 1}),
     Recipe("inner-layer", "clean.png", (640, 640), "binary", 4, 20.8),
     Recipe("acid-outer-layer", "colour.jpg", (640, 640), "colour", 42, 10.0, _ACID),
     Recipe("acid-outer-layer", "grey.jpg", (640, 640), "grey", 16, 10.0, _ACID),
