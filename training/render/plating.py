@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from training.render.layer import Layer, conductor_at
 from training.render.noise import Field, Image, Mask, Points, blur, smooth
@@ -14,6 +15,8 @@ from training.render.shapes import canvas_for, fill, outline
 TIN_UM = (100.0, 1500.0)
 NODULE_UM = (60.0, 400.0)
 
+SHOWS = 0.3  # change of coverage by which thin copper belongs to a defect
+BETWEEN_PX = 3.0  # laminate that a fringe leaves before another conductor
 _TRIES = 60
 
 
@@ -53,6 +56,8 @@ class Film:
             # Film is pinched between neighbours, not on open ground.
             inside = (np.abs(across) < breadth / 2) & (layer.outside[window] <= 0.6 * gap + 1)
             thin = np.float32(rng.uniform(0.55, 0.95)) * blur(ends * torn * inside.astype(np.float32), 0.7)
+            shows = thin - self.coverage[window] > SHOWS
+            thin *= _around(shows, point - (window[1].start, window[0].start), 1.3 * gap)
             if self._lay("film_pinch", window, thin, truth):
                 return
 
@@ -79,8 +84,12 @@ class Film:
             profile = np.clip(0.5 + torn, 0, 1) * deepest
             profile *= np.clip((length / 2 - np.abs(along)) / 6, 0, 1)
             inside = np.abs(across) < gap / 2
-            # Only the near line grows: distance to its own copper, on this side of the middle of the gap.
-            reach = np.clip(profile - layer.outside[window], 0, 1) * inside * (across < gap * 0.15)
+            # Only the near line grows, on this side of the middle of the gap, and meets no other: copper from one line
+            # to the next is what pinched film leaves.
+            copper = self.copper[window]
+            own = conductor_at(copper, point[0] - window[1].start, point[1] - window[0].start)
+            clear = _distance_to(copper & (1 - own)) > BETWEEN_PX
+            reach = np.clip(profile - _distance_to(own), 0, 1) * inside * (across < gap * 0.15) * clear
             patchy = np.clip(1 + 0.3 * smooth(along.shape, 2.0, rng), 0.4, 1)
             thin = np.float32(rng.uniform(0.55, 0.95)) * (reach * patchy).astype(np.float32)
             if self._lay("underplating", window, thin, truth):
@@ -134,12 +143,32 @@ class Film:
         """Add thin copper on laminate; record it where enough of it shows."""
         before = self.coverage[window].copy()
         after = np.maximum(before, thin)
-        box = difference_box(before, after, self.margin, 0.3, 30)
+        box = difference_box(before, after, self.margin, SHOWS, 30)
         if box is None:
             return False
         self.coverage[window] = after
         x, y = window[1].start, window[0].start
         return truth.add(label, (x + box[0], y + box[1], x + box[2], y + box[3]))
+
+
+def _around(shows: NDArray[np.bool_], point: Points, step: float) -> NDArray[np.bool_]:
+    """Of a web that `shows`, bool (H, W), the part round a point (x, y): what follows in steps of so many pixels.
+
+    Farther parts are webs of their own to an annotator.
+    """
+    reach = 2 * int(np.ceil(step / 2)) + 1
+    grown = cv2.dilate(shows.astype(np.uint8), np.ones((reach, reach), np.uint8))
+    _, parts = cv2.connectedComponents(grown, connectivity=8)
+    rows, columns = np.nonzero(grown)
+    if not len(rows):
+        return shows
+    nearest = int(np.hypot(columns - point[0], rows - point[1]).argmin())
+    return np.asarray(parts == parts[rows[nearest], columns[nearest]], np.bool_)
+
+
+def _distance_to(mask: Mask) -> Field:
+    """float32 (H, W): pixels from each place to the nearest 1 of the mask, far where it has none."""
+    return np.asarray(cv2.distanceTransform(1 - mask, cv2.DIST_L2, 3), np.float32)
 
 
 def tin(
