@@ -57,9 +57,7 @@ def test_copper_is_bright_to_inner_layers_alone(function: str) -> None:
         if polarity.bright_copper(model_file.metadata(onnx.load(path)))
     }
     assert recipes.get(function).bright_copper == (function == "inner-layer")
-    # model.onnx of 0.5.0 learnt boards as they are; the renders-only weights, and what is trained from now on, do not.
-    assert bright - {"model.onnx"} == ({"model-clean.onnx"} if function == "inner-layer" else set())
-    assert function == "inner-layer" or not bright
+    assert bright == ({"model.onnx", "model-clean.onnx"} if function == "inner-layer" else set())
 
 
 def test_the_clean_weights_can_be_chosen_as_model_yaml_says() -> None:
