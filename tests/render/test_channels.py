@@ -54,8 +54,8 @@ def test_hardly_an_island_is_as_small_as_residual_copper() -> None:
 
 
 def test_inner_layers_have_them_and_outer_layers_have_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    divided: list[int] = []
-    monkeypatch.setattr(artwork, "divide", lambda sheet, rng: (divided.append(1), channels.divide(sheet, rng)))
+    divided: list[Sheet] = []
+    monkeypatch.setattr(artwork, "divide", lambda sheet, rng: divided.append(sheet))
     for seed in range(30):
         draw_artwork((200, 200), 20.8, np.random.default_rng(seed), planes=True)
     assert 2 <= len(divided) <= 15

@@ -91,7 +91,7 @@ def test_real_images_of_known_boards_and_rendered_ones_count_together(
         return predict.Detections(truth(), np.full(DEFECTS, 0.95, np.float32), np.zeros(DEFECTS, np.int64))
 
     monkeypatch.setattr(predict, "pieces", surely)
-    monkeypatch.setattr(calibrate.evaluate, "load_set", lambda *_: [real])
+    monkeypatch.setattr("training.evaluate.load_set", lambda *_: [real])
     (tmp_path / "deeppcb").mkdir()
     options = ("--model", str(model), "--pool", str(rendered), "--data", str(tmp_path), "--target-recall", "0.75")
     assert run("inner-layer", *options) == 0

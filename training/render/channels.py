@@ -7,6 +7,8 @@ as fine as their gaps missed the one and called the other.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from training.render.drawing import line
@@ -60,7 +62,7 @@ def _link(canvas: Mask, left: float, right: float, widest: float, rng: np.random
         along = float(rng.uniform(0, 90)) + narrow
         path = np.array([(left, y), (middle, y), (middle, y + along), (right, y + along)])
         path = path[: 4 if rng.random() < 0.7 else 3]
-        for begin, end in zip(path[:-1], path[1:], strict=True):
+        for begin, end in pairwise(path):
             line(canvas, np.array([begin, end]), narrow)
             if rng.random() < 0.5:  # wider over a part: what is left is a neck
                 part = np.sort(rng.uniform(0, 1, 2))
