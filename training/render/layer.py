@@ -28,8 +28,8 @@ class Layer:
         self.mask = mask.copy()
         self.used = np.zeros_like(mask)
         # The border of the picture is no edge: distances there would be wrong without the padding.
-        self.inside = _distance(mask)
-        self.outside = _distance(1 - mask)
+        self.inside = distance(mask)
+        self.outside = distance(1 - mask)
         _, nets = cv2.connectedComponents(mask, connectivity=8)
         self.nets: NDArray[np.int32] = np.asarray(nets, np.int32)
         near = np.asarray(cv2.erode(mask, np.ones((3, 3), np.uint8), borderValue=1), np.uint8)
@@ -77,7 +77,7 @@ def pieces(copper: Mask) -> tuple[int, int]:
     return parts - 1, gaps - 1
 
 
-def _distance(mask: Mask) -> Field:
+def distance(mask: Mask) -> Field:
     """Distance of every 1 to the nearest 0, in pixels; what lies outside the picture is taken as the same."""
     padded = np.pad(mask, 1, mode="edge")
     if padded.all():

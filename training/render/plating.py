@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from training.render.layer import Layer, conductor_at
+from training.render.layer import Layer, conductor_at, distance
 from training.render.noise import Field, Image, Mask, Points, blur, smooth
 from training.render.paintwork import Box, commit, is_grey, patch_of
 from training.render.scene import Truth, difference_box
@@ -88,8 +88,8 @@ class Film:
             # to the next is what pinched film leaves.
             copper = self.copper[window]
             own = conductor_at(copper, point[0] - window[1].start, point[1] - window[0].start)
-            clear = _distance_to(copper & (1 - own)) > BETWEEN_PX
-            reach = np.clip(profile - _distance_to(own), 0, 1) * inside * (across < gap * 0.15) * clear
+            clear = distance(1 - copper * (1 - own)) > BETWEEN_PX
+            reach = np.clip(profile - distance(1 - own), 0, 1) * inside * (across < gap * 0.15) * clear
             patchy = np.clip(1 + 0.3 * smooth(along.shape, 2.0, rng), 0.4, 1)
             thin = np.float32(rng.uniform(0.55, 0.95)) * (reach * patchy).astype(np.float32)
             if self._lay("underplating", window, thin, truth):
@@ -164,11 +164,6 @@ def _around(shows: NDArray[np.bool_], point: Points, step: float) -> NDArray[np.
         return shows
     nearest = int(np.hypot(columns - point[0], rows - point[1]).argmin())
     return np.asarray(parts == parts[rows[nearest], columns[nearest]], np.bool_)
-
-
-def _distance_to(mask: Mask) -> Field:
-    """float32 (H, W): pixels from each place to the nearest 1 of the mask, far where it has none."""
-    return np.asarray(cv2.distanceTransform(1 - mask, cv2.DIST_L2, 3), np.float32)
 
 
 def tin(
