@@ -1,8 +1,11 @@
 """Move the scores of exported weights so that 0.5, the dialog's default, is each label's best threshold.
 
-    python -m training calibrate inner-layer                       # best F1
+    python -m training calibrate inner-layer                       # best F1, or next to it where that spares false calls
     python -m training calibrate inner-layer --pool runs/calibration  # on rendered boards, too
     python -m training calibrate inner-layer --target-recall 0.98  # fewer escapes, at a price that is printed
+
+F1 is flat at its top: a label that calls on boards without defects more often than its share of FALSE_CALLS moves on to
+a higher score, as long as that costs at most GIVE of F1.
 
 The graph ends in sigmoid(slope * logit + offset) per label. The offset puts the chosen point at 0.5; the slope is that
 of a logistic fit of right against wrong calls, held within bounds, so that scores spread as chances do; of labels
@@ -21,6 +24,7 @@ from typing import NamedTuple
 
 import numpy as np
 import onnx
+import onnxruntime
 from numpy.typing import NDArray
 
 from pcb_aoi import chains
@@ -35,7 +39,12 @@ PRECISION_FLOOR = 0.5  # no label may be wrong more often than right, whatever i
 CHAIN_SLOPES = (1.0, 0.7, 1.4)
 CHAIN_GAPS = (40.0, 20.0, 10.0)  # px
 CHAIN_POINTS = [float(point) for point in np.round(np.arange(0.05, 0.96, 0.05), 2)]
+FALSE_CALLS = 0.1  # per megapixel of boards without defects, all labels together: each has an equal share
+GIVE = 0.01  # F1 that a label may give for fewer of them: half of what evaluate.py lets a threshold miss the best by
 SMOOTH = 9  # scores over which the F1 curve is averaged: its very top is luck
+
+
+NO_CALLS = np.empty(0, np.float32)
 
 
 def logit(score: NDArray[np.float64] | float) -> NDArray[np.float64]:
@@ -47,8 +56,17 @@ def sigmoid(value: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(1 / (1 + np.exp(-value)), np.float64)
 
 
-def best_point(curve: metrics.Curve, target_recall: float | None = None) -> float:
-    """The threshold of the best F1, or the highest that reaches the recall (the lowest score, if none does)."""
+def best_point(
+    curve: metrics.Curve,
+    target_recall: float | None = None,
+    false: NDArray[np.float32] = NO_CALLS,
+    allowed: float = np.inf,
+) -> float:
+    """The threshold of the best F1, or the highest that reaches the recall (the lowest score, if none does).
+
+    `false`: scores (K,) of calls on boards without defects. If more than `allowed` of them reach the threshold of the
+    best F1, it goes up until no more do, or GIVE of F1 is lost.
+    """
     scores = curve.scores.astype(np.float64)
     if target_recall is not None:
         recall = np.cumsum(curve.right) / max(curve.defects, 1)
@@ -58,6 +76,9 @@ def best_point(curve: metrics.Curve, target_recall: float | None = None) -> floa
     width = min(SMOOTH, len(f1))
     smooth = np.convolve(np.pad(f1, width // 2, mode="edge"), np.full(width, 1 / width), "valid")[: len(f1)]
     best = int(smooth.argmax())
+    least = smooth[best] - GIVE
+    while best and (false >= scores[best]).sum() > allowed and smooth[best - 1] >= least:
+        best -= 1
     following = scores[min(best + 1, len(scores) - 1)]
     return float((scores[best] + following) / 2)  # half way to the next call: neither sits on the edge
 
@@ -94,9 +115,12 @@ def settle(
     in_pieces: bool,
     target_recall: float | None = None,
     now: float = 1.0,
+    false: NDArray[np.float32] = NO_CALLS,
+    allowed: float = np.inf,
 ) -> Settled:
     """Which score of a label becomes 0.5, and how steep scores are round it.
 
+    false, allowed: as for `best_point`; a label found in pieces goes without.
     now: the slope that the file has; it is what is bounded, so that calibrating again and again makes it no steeper.
     found: `predict.pieces` of the scenes. A label found in pieces has a curve of its own for each point, slope and gap:
     they decide which pieces are joined to what reaches the point.
@@ -105,7 +129,7 @@ def settle(
         curve = metrics.curve(scenes, found, label)
         if not len(curve.scores):
             return Settled(curve, 0.5, 1.0)
-        point = best_point(curve, target_recall)
+        point = best_point(curve, target_recall, false, allowed)
         return Settled(curve, point, fit_slope(curve, point, now))
     tried = []
     for steep, gap, point in itertools.product(CHAIN_SLOPES, CHAIN_GAPS, CHAIN_POINTS):
@@ -144,6 +168,22 @@ def by_hand(text: str) -> tuple[str, tuple[float, float, float]]:
     if not (0 < point < 1 and slope > 0 and gap >= 0):
         raise ValueError(text)
     return slug, (point, slope, gap)
+
+
+def calls_on_clean(
+    session: onnxruntime.InferenceSession, scenes: Sequence[Scene], found: Sequence[predict.Detections]
+) -> tuple[list[predict.Detections], float]:
+    """What is called on boards without defects: the defect-free twins, and scenes without any; and their megapixels.
+
+    `found` has the calls on the scenes themselves.
+    """
+    calls, pixels = [], 0
+    for scene, own in zip(scenes, found, strict=True):
+        if len(scene.boxes) and scene.clean is None:
+            continue
+        calls.append(own if scene.clean is None or not len(scene.boxes) else predict.pieces(session, scene.clean))
+        pixels += scene.image.shape[0] * scene.image.shape[1]
+    return calls, pixels / 1e6
 
 
 def wrong_calls(curve: metrics.Curve, threshold: float) -> int:
@@ -193,6 +233,7 @@ def run(args: argparse.Namespace) -> int:
         # know, on which they are surer than on anybody else's.
         scenes += read_all(args.pool)
     found = [predict.pieces(session, scene.image) for scene in scenes]
+    clean, clean_megapixels = calls_on_clean(session, scenes, found)
     price = np.zeros(2)  # false calls per megapixel before and after
     for index, slug in enumerate(slugs):
         if fixed and slug not in fixed:
@@ -202,7 +243,9 @@ def run(args: argparse.Namespace) -> int:
             settled = joined_at(scenes, found, index, point, steep / slope[index], gap)
         else:
             in_pieces = bool(gaps[index] >= 0)
-            settled = settle(scenes, found, index, in_pieces, args.target_recall, slope[index])
+            false = np.concatenate([NO_CALLS, *(one.scores[one.labels == index] for one in clean)])
+            allowed = FALSE_CALLS / len(slugs) * clean_megapixels
+            settled = settle(scenes, found, index, in_pieces, args.target_recall, slope[index], false, allowed)
         curve, point, _, gap = settled
         if curve.defects < FEWEST or not len(curve.scores):
             print(f"{slug:18} {curve.defects} defects: left as it is")

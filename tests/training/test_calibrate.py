@@ -13,7 +13,7 @@ onnx = pytest.importorskip("onnx", reason="needs onnx")
 pytest.importorskip("onnxruntime", reason="needs onnxruntime")
 
 from pcb_aoi import chains
-from training import calibrate, model_file, pool, predict
+from training import calibrate, metrics, model_file, pool, predict
 from training.scene import Image, Scene
 
 SLUGS = '["open", "short"]'
@@ -123,6 +123,59 @@ def test_a_recall_out_of_reach_is_said(model: Path, rendered: Path, capsys: pyte
     pool.write(rendered / "1.npz", missing)
     assert run("resin-plug", "--model", str(model), "--pool", str(rendered), "--target-recall", "0.9") == 0
     assert "0.9 is out of reach" in capsys.readouterr().out
+
+
+def rising(share: float, calls: int) -> metrics.Curve:
+    """F1 .75 after 60 right calls of 100 defects, at score 0.9; of so many more, down to 0.5, this share are right."""
+    right = np.floor(np.arange(1, calls + 1) * share) > np.floor(np.arange(calls) * share)
+    scores = np.concatenate((np.linspace(0.99, 0.9, 60), np.linspace(0.899, 0.5, calls)))
+    return metrics.Curve(scores.astype(np.float32), np.concatenate((np.ones(60, bool), right)), 100)
+
+
+def test_false_calls_on_clean_boards_move_a_label_up_its_flat_top() -> None:
+    curve = rising(0.38, 100)
+    best = calibrate.best_point(curve)
+    assert best < 0.7
+    for false, allowed, moved in ((0.75, 3, True), (0.75, 4, False), (0.4, 0, False)):
+        calls = np.full(4, false, np.float32)
+        point = calibrate.best_point(curve, None, calls, allowed)
+        assert (point > best) == moved
+        assert max(curve.f1()) - curve.at(point)[2] <= calibrate.GIVE + 0.005  # the curve is looked at smoothed
+        if moved:
+            assert point > false
+
+
+def test_no_more_f1_is_given_for_fewer_false_calls_than_give() -> None:
+    curve = rising(0.6, 60)
+    calls = np.full(9, 0.95, np.float32)  # above all that could be given
+    point = calibrate.best_point(curve, None, calls, 0)
+    assert calibrate.best_point(curve) < point < 0.9
+    assert max(curve.f1()) - curve.at(point)[2] <= calibrate.GIVE + 0.005
+
+
+def test_calls_on_twins_and_on_boards_without_defects_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    picture, none = np.zeros((500, 1000), np.uint8), np.zeros(0, np.int64)
+    twin = np.ones_like(picture)
+    boxes = np.empty((0, 4), np.float32)
+    scenes = [
+        Scene(picture, truth(), np.zeros(DEFECTS, np.int64), clean=twin),
+        Scene(picture, truth(), np.zeros(DEFECTS, np.int64)),  # its twin is not known
+        Scene(picture, boxes, none),
+    ]
+    asked: list[Image] = []
+
+    def pieces(session: object, image: Image) -> predict.Detections:
+        asked.append(image)
+        return detect(session, image)
+
+    monkeypatch.setattr(predict, "pieces", pieces)
+    found = [detect(None, scene.image) for scene in scenes]
+    calls, megapixels = calibrate.calls_on_clean(None, scenes, found)
+    assert len(asked) == 1
+    assert asked[0] is twin
+    assert calls[1] is found[2]
+    assert len(calls) == 2
+    assert megapixels == 1.0
 
 
 def scratches(bridge: float) -> tuple[list[Scene], list[predict.Detections]]:
