@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from training.render.artwork import draw_artwork
+from training.render.artwork import _opening, draw_artwork
 
 
 def test_artwork_is_copper_and_laminate_and_differs_by_seed() -> None:
@@ -36,3 +36,12 @@ def test_large_boards_are_cut_into_sheets_with_ground_between_them() -> None:
     artwork = draw_artwork((1200, 2300), 20.8, np.random.default_rng(1))
     assert artwork.copper.shape == (1200, 2300)
     assert (artwork.copper.sum(axis=0) == 0).any() or (artwork.copper.sum(axis=1) == 0).any()
+
+
+def test_an_opening_leaves_copper_all_round_or_is_not_cut() -> None:
+    for x, cut in ((50.0, True), (16.0, False), (24.0, False), (26.0, True)):
+        canvas = np.zeros((100, 100), np.uint8)
+        canvas[10:90, 10:90] = 255
+        before = canvas.copy()
+        _opening(canvas, x, 50.0, 10.0, 5.0)
+        assert (canvas != before).any() == cut

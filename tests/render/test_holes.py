@@ -16,10 +16,20 @@ def pad(radius: float, x: float = 60.0) -> np.ndarray:
     return (canvas > 127).astype(np.uint8)
 
 
-@pytest.mark.parametrize(("radius", "drilled"), [(9.0, 0), (11.0, 0), (16.0, 1), (30.0, 1)])
-def test_a_hole_without_a_ring_is_not_drilled(radius: float, drilled: int) -> None:
+@pytest.mark.parametrize(("radius", "drilled"), [(9.0, []), (11.0, [6.0]), (16.0, [HOLE]), (30.0, [HOLE])])
+def test_a_hole_is_drilled_smaller_for_its_ring_and_not_at_all_without_one(radius: float, drilled: list[float]) -> None:
     via = np.array([[60, 60, radius, HOLE]], np.float32)
-    assert len(holes.usable(via, pad(radius))) == drilled
+    assert holes.usable(via, pad(radius))[:, 3].tolist() == pytest.approx(drilled, abs=1)
+
+
+def test_a_drill_that_is_off_leaves_a_ring_that_shows() -> None:
+    rings = np.repeat(np.linspace(holes.RING_PX, 40, 30), 40)
+    vias = np.stack([np.full_like(rings, 60), np.full_like(rings, 60), rings + HOLE, np.full_like(rings, HOLE)], axis=1)
+    moved = [holes.drift(vias.astype(np.float32), np.random.default_rng(seed)) for seed in range(5)]
+    shift = np.concatenate([np.hypot(*(one - vias)[:, :2].T) for one in moved])
+    left = np.tile(rings, 5) - shift
+    assert left.min() >= holes.SOUND_PX - 1e-3
+    assert shift.max() > 5
 
 
 def test_the_pad_is_as_wide_as_its_copper() -> None:

@@ -9,6 +9,7 @@ import pytest
 from training.render import alkaline_outer_layer, holes, plating
 from training.render.artwork import draw_artwork
 from training.render.board import PROCESSES, render_board
+from training.render.drawing import disc
 from training.render.layer import conductor_at
 from training.render.look import Look
 from training.render.scene import Truth
@@ -54,6 +55,28 @@ def test_a_nodule_is_of_copper_beside_its_line_too(seed: int) -> None:
     assert np.median(body[:, 0]) > np.median(body[:, 2])  # redder than blue, as copper is
 
 
+def test_the_nodules_of_a_cluster_grow_together() -> None:
+    for seed in range(40):
+        middles = plating._touching(4, 12.0, np.random.default_rng(seed))
+        assert len(middles) == 4
+        canvas = np.zeros((SIDE, SIDE), np.uint8)
+        for x, y in middles + SIDE / 2:
+            disc(canvas, x, y, 12.0 * plating.CLUSTERED + 0.5)
+        assert cv2.connectedComponents((canvas > 127).astype(np.uint8))[0] == 2
+
+
+def test_tin_shows_where_there_is_no_colour() -> None:
+    steps = []
+    for seed in range(30):
+        image = np.full((SIDE, SIDE, 3), 150, np.uint8)
+        plating.tin(image, np.ones((SIDE, SIDE), np.uint8), (80, 80), 600, PITCH, 3, np.random.default_rng(seed))
+        changed = np.abs(image.astype(int) - 150).max(axis=2)
+        if changed.any():
+            steps.append(float(np.percentile(changed[changed > 4], 75)))
+    assert len(steps) == 30
+    assert min(steps) > 20
+
+
 def test_a_nodule_does_not_bridge_two_conductors() -> None:
     drawn = 0
     for seed in range(24):
@@ -92,7 +115,7 @@ def test_of_a_fringe_the_least_shows_that_is_one(monkeypatch: pytest.MonkeyPatch
         whole = np.concatenate(boxes)
         whole = whole[((whole > 0) & (whole < 300)).all(axis=1)]  # not cut by the picture
         sizes[least] = (whole[:, 2:] - whole[:, :2]).max(axis=1) - 2 * MARGIN_PX
-    assert alkaline_outer_layer.LEAST_UM == {"underplating": 200.0}
+    assert alkaline_outer_layer.LEAST_UM["underplating"] == 200.0
     assert sizes[0.0].min() < 35
     assert sizes[400.0].min() >= 400 / PITCH - 1
 

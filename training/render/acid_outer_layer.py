@@ -30,6 +30,7 @@ LABELS = (
 )
 
 WHOLE = ("broken_tent", "hole_breakout")  # the pad is judged
+LEAST_UM = {"scratch": 300.0}  # a shorter one is a speck
 
 
 def render(scene: Scene) -> tuple[Image, Truth]:

@@ -28,7 +28,7 @@ LABELS = (
     "nodule",
     "scratch",
 )
-LEAST_UM = {"underplating": 200.0}  # a shorter fringe is a rough edge
+LEAST_UM = {"underplating": 200.0, "scratch": 300.0}  # a shorter fringe is a rough edge, a shorter scratch a speck
 
 
 def render(scene: Scene) -> tuple[Image, Truth]:

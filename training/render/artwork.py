@@ -9,11 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.render.channels import divide
+from training.render.design_rules import obey
 from training.render.drawing import disc, line, octagon, polygon, rectangle
 from training.render.noise import Mask, Points, blur
 from training.render.routing import Sheet, bus, parts, route, touches
 
 _BLOCK = 1100  # pixels: larger boards are made of several sheets
+DOT_PX = 9.0  # radius of the smallest designed dot: of a smaller one nobody sees that it is round
+THINNEST, NARROWEST = 0.6, 0.45  # of a sheet's line and space: finer copper and laminate break its design rules
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +107,8 @@ def _sheet(size: tuple[int, int], um_per_px: float, rng: np.random.Generator, pl
             _pour(sheet, rng)
     if rng.random() < 0.25:
         _round_corners(sheet, rng)
+    copper = (sheet.canvas > 127).astype(np.uint8)
+    sheet.canvas[:] = obey(copper, THINNEST * sheet.line, NARROWEST * sheet.space) * np.uint8(255)
     if planes and rng.random() < 0.6:
         _drill(sheet, rng)
     return sheet
@@ -121,11 +126,19 @@ def _large(sheet: Sheet, rng: np.random.Generator) -> None:
             for _ in range(int(rng.choice((0, 0, 1, 2, 4)))):
                 hole = float(rng.uniform(8, 0.18 * min(w, h) + 9))
                 hx, hy = x + float(rng.uniform(-0.35, 0.35)) * w, y + float(rng.uniform(-0.35, 0.35)) * h
-                disc(trial, hx, hy, hole, 0)
+                _opening(trial, hx, hy, hole, sheet.line)
         else:
             line(trial, _zigzag(width, height, rng), float(rng.uniform(18, 80)))
         if not touches(sheet, trial):
             np.maximum(sheet.canvas, trial, out=sheet.canvas)
+
+
+def _opening(canvas: Mask, x: float, y: float, radius: float, web: float) -> None:
+    """A round opening where it leaves `web` px of copper all round; one that cut an edge would be a nick to anybody."""
+    room = np.zeros_like(canvas)
+    disc(room, x, y, radius + web)
+    if canvas[room > 0].all():
+        disc(canvas, x, y, radius, 0)
 
 
 def _round_corners(sheet: Sheet, rng: np.random.Generator) -> None:
@@ -145,7 +158,7 @@ def _pour(sheet: Sheet, rng: np.random.Generator) -> None:
     room = np.asarray(cv2.morphologyEx(room, cv2.MORPH_OPEN, kernel), np.uint8)
     # Design programs drop dead islands, and a small one could not be told from residual copper.
     _, islands, stats, _ = cv2.connectedComponentsWithStats(room, connectivity=8)
-    room[np.asarray(stats)[:, cv2.CC_STAT_AREA][np.asarray(islands)] < 12 * sheet.line**2] = 0
+    room[np.asarray(stats)[:, cv2.CC_STAT_AREA][np.asarray(islands)] < 40 * sheet.line**2] = 0
     for x, y, radius, _ in sheet.vias:
         if rng.random() < 0.15 and _lonely(sheet.canvas, x, y, radius, radius + clearance + 2):
             _spokes(room, x, y, radius + clearance + 2, sheet.line * 0.8, rng)
@@ -276,7 +289,7 @@ def _decoys(sheet: Sheet, rng: np.random.Generator) -> None:
     height, width = sheet.canvas.shape
     for _ in range(rng.poisson(5)):
         x, y = float(rng.uniform(0, width)), float(rng.uniform(0, height))
-        radius = max(sheet.line * float(rng.uniform(0.7, 1.6)), 5.0)  # smaller dots are what residual copper is
+        radius = max(sheet.line * float(rng.uniform(0.7, 1.6)), DOT_PX)
         if sheet.free(x - radius, y - radius, x + radius, y + radius):
             if rng.random() < 0.6:
                 disc(sheet.canvas, x, y, radius)
@@ -285,13 +298,20 @@ def _decoys(sheet: Sheet, rng: np.random.Generator) -> None:
     for x, y, w, h in sheet.pads:
         if rng.random() < 0.04:  # neighbours joined by design: a straight neck of line width
             step = (w + sheet.space * 2, 0.0) if h >= w else (0.0, h + sheet.space * 2)
-            line(sheet.canvas, np.array([(x, y), (x + step[0], y + step[1])]), sheet.line)
+            if _is_copper(sheet.canvas, x + step[0], y + step[1]):  # half a bridge would be a spur to anybody
+                line(sheet.canvas, np.array([(x, y), (x + step[0], y + step[1])]), sheet.line)
     if rng.random() < 0.3:  # a fiducial or a large land
         x, y = float(rng.uniform(0, width)), float(rng.uniform(0, height))
         radius = sheet.line * float(rng.uniform(3, 8))
         if sheet.free(x - radius, y - radius, x + radius, y + radius):
             shape = np.linspace(0, 2 * np.pi, int(rng.choice((4, 6, 8, 60))), endpoint=False) + np.pi / 4
             polygon(sheet.canvas, np.stack([x + radius * np.cos(shape), y + radius * np.sin(shape)], axis=1))
+
+
+def _is_copper(canvas: Mask, x: float, y: float) -> bool:
+    """Whether (x, y) lies on the canvas, on copper."""
+    height, width = canvas.shape
+    return 0 <= x < width and 0 <= y < height and bool(canvas[int(y), int(x)])
 
 
 def _drill(sheet: Sheet, rng: np.random.Generator) -> None:

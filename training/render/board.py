@@ -45,7 +45,14 @@ class Process:
 
 PROCESSES: Mapping[str, Process] = {
     "inner-layer": Process(inner_layer.LABELS, 20.8, True, inner_layer.render, None),
-    "acid-outer-layer": Process(acid_outer_layer.LABELS, 10.0, False, acid_outer_layer.render, acid_outer_layer.WHOLE),
+    "acid-outer-layer": Process(
+        acid_outer_layer.LABELS,
+        10.0,
+        False,
+        acid_outer_layer.render,
+        acid_outer_layer.WHOLE,
+        least_um=acid_outer_layer.LEAST_UM,
+    ),
     "alkaline-outer-layer": Process(
         alkaline_outer_layer.LABELS, 10.0, False, alkaline_outer_layer.render, least_um=alkaline_outer_layer.LEAST_UM
     ),

@@ -17,7 +17,9 @@ from training.render.noise import Field, Image, Mask, blur, smooth
 from training.render.scene import Truth
 
 DIRECTIONS = 32  # round a pad in which its surroundings are looked at
-RING_PX = 3.0  # the thinnest ring of a sound hole: drill and etchant take some of it
+RING_PX = 5.0  # the thinnest ring of a hole as designed: drill and etchant take some of it
+SOUND_PX = 3.0  # what a drill that is off leaves of it: a thinner ring is broken once it is etched and blurred
+SMALLER = 0.5  # of its radius, to which a hole may be drilled to leave that ring
 RING_SHOWS = 0.4  # share of them with laminate from which a pad is told from a plane
 
 Vias = NDArray[np.float32]  # (N, 4): x, y, pad radius, hole radius in pixels
@@ -26,8 +28,9 @@ Vias = NDArray[np.float32]  # (N, 4): x, y, pad radius, hole radius in pixels
 def usable(vias: Vias, copper: Mask) -> Vias:
     """Holes of at least 3 px radius in a ring of copper, uint8 (H, W), that do not run into each other.
 
-    Their pad radius is what the copper shows, at most the one given. Some may lie partly outside the picture. A hole
-    without a ring is drilled after etching; at once, it would be a broken tent to anybody.
+    Their pad radius is what the copper shows, at most the one given; a hole is drilled smaller, down to SMALLER of
+    its radius, where that leaves a ring of RING_PX. Some may lie partly outside the picture. A hole without a ring is
+    drilled after etching; at once, it would be a broken tent to anybody.
     """
     height, width = copper.shape
     kept: list[NDArray[np.float32]] = []
@@ -35,25 +38,27 @@ def usable(vias: Vias, copper: Mask) -> Vias:
         x, y, pad, hole = (float(value) for value in via)
         if hole < 3 or not (-pad < x < width + pad and -pad < y < height + pad):
             continue
-        pad = min(pad, _copper_radius(copper, x, y, hole, pad))
-        if pad - hole < RING_PX:
+        pad = min(pad, _copper_radius(copper, x, y, pad))
+        least = max(SMALLER * hole, 3.0)
+        hole = min(hole, pad - RING_PX)
+        if hole < least:
             continue
         if all((x - k[0]) ** 2 + (y - k[1]) ** 2 > (hole + k[3] + 2) ** 2 for k in kept):
             kept.append(np.array([x, y, pad, hole], np.float32))
     return np.array(kept, np.float32).reshape(-1, 4)
 
 
-def _copper_radius(copper: Mask, x: float, y: float, hole: float, pad: float) -> float:
-    """How far copper reaches round a hole in every direction, at most `pad`; what the picture cuts off is copper."""
+def _copper_radius(copper: Mask, x: float, y: float, pad: float) -> float:
+    """How far copper reaches round a point in every direction, at most `pad`; what the picture cuts off is copper."""
     height, width = copper.shape
     angles = np.linspace(-np.pi, np.pi, DIRECTIONS, endpoint=False)
-    radii = np.arange(hole + 1, pad + 1)[:, None]
+    radii = np.arange(1, pad + 1)[:, None]
     columns = np.round(x + radii * np.cos(angles)).astype(int)
     rows = np.round(y + radii * np.sin(angles)).astype(int)
     seen = (columns >= 0) & (columns < width) & (rows >= 0) & (rows < height)
     bare = seen & (copper[rows.clip(0, height - 1), columns.clip(0, width - 1)] == 0)
     ends = np.flatnonzero(bare.any(axis=1))
-    return hole + float(ends[0]) if len(ends) else pad
+    return float(ends[0]) if len(ends) else pad
 
 
 def drift(vias: Vias, rng: np.random.Generator) -> Vias:
@@ -63,7 +68,10 @@ def drift(vias: Vias, rng: np.random.Generator) -> Vias:
     angle, share = rng.uniform(0, 2 * np.pi), rng.uniform(0, 0.35)
     common = np.array([np.cos(angle), np.sin(angle)]) * share
     own = rng.normal(0, 0.07, (len(vias), 2))
-    moved[:, :2] += (np.clip(common + own, -0.5, 0.5) * ring[:, None]).astype(np.float32)
+    shift = (common + own) * ring[:, None]
+    length = np.hypot(shift[:, 0], shift[:, 1])
+    allowed = np.clip(np.minimum(0.5 * ring, ring - SOUND_PX), 0, None)
+    moved[:, :2] += (shift * np.minimum(1, allowed / np.maximum(length, 1e-6))[:, None]).astype(np.float32)
     return moved
 
 

@@ -15,6 +15,9 @@ from training.render.shapes import canvas_for, fill, outline
 TIN_UM = (100.0, 1500.0)
 NODULE_UM = (60.0, 400.0)
 
+CLUSTERED = 0.6  # of the radius: the smallest bump of a cluster
+TIN_STEP = 55.0  # grey levels by which tin differs from copper where there is no colour to tell it
+
 SHOWS = 0.3  # change of coverage by which thin copper belongs to a defect
 BETWEEN_PX = 3.0  # laminate that a fringe leaves before another conductor
 _TRIES = 60
@@ -194,8 +197,8 @@ def tin(
     before = patch.astype(np.float32)
     below = float((before.mean(axis=2) * alpha).sum() / max(float(alpha.sum()), 1e-6))
     level = float(rng.uniform(95, 215))
-    if is_grey(before) and abs(level - below) < 30:  # without colour only brightness tells tin from copper
-        level = below + 40 if below < 140 else below - 40
+    if is_grey(before) and abs(level - below) < TIN_STEP:  # without colour only brightness tells tin from copper
+        level = below + TIN_STEP if below < 140 else below - TIN_STEP
     colour = level * np.array([0.98, 1.0, 1.03] if not is_grey(before) else [1.0, 1.0, 1.0])
     matt = 1 + 0.07 * smooth(canvas.shape, 1.5, rng)
     after = before + alpha[:, :, None] * (colour * matt[:, :, None] - before)
@@ -213,13 +216,14 @@ def nodule(
 ) -> Box | None:
     """铜瘤: round bump of `size_um` on copper at `at` (x, y): bright cap towards the light, shadow behind.
 
-    Of copper, also where it bulges over a line's edge. None off the copper, and where it would reach another conductor.
+    Or a cluster of up to four that grow together. Of copper, also where it bulges over a line's edge. None off the
+    copper, and where it would reach another conductor.
     """
     if not copper[int(at[1]), int(at[0])]:
         return None
     radius = max(size_um / um_per_px / 2, 3.0)
     count = 1 if rng.random() < 0.7 else int(rng.integers(2, 5))
-    offsets = rng.normal(0, radius * 0.9, (count, 2)) * (count > 1)
+    offsets = _touching(count, radius, rng)
     reach = 2.2 * radius + 3 + float(np.abs(offsets).max())
     frame = np.array([[-reach, -reach], [reach, reach]]) + at
     canvas, corner = canvas_for(frame, 0, (image.shape[0], image.shape[1]))
@@ -236,7 +240,7 @@ def nodule(
     inside = cv2.erode(own, np.ones((3, 3), np.uint8)) > 0  # the etched edge is dark
     colour = np.median(before[inside if inside.any() else own > 0], axis=0)
     for offset in offsets:
-        size = radius * float(rng.uniform(0.6, 1.0)) if count > 1 else radius
+        size = radius * float(rng.uniform(CLUSTERED, 1.0)) if count > 1 else radius
         centre = np.array(at) + offset - corner
         dx, dy = (columns - np.float32(centre[0])) / size, (rows - np.float32(centre[1])) / size
         distance = np.hypot(dx, dy)
@@ -251,3 +255,12 @@ def nodule(
         after *= (1 - 0.7 * strength * cast)[:, :, None]
         after += (body * cap * strength)[:, :, None] * (245 - after)
     return commit(patch, before, after.astype(np.float32), corner, margin)
+
+
+def _touching(count: int, radius: float, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Middles (count, 2) of bumps round (0, 0), each touching one before: two apart would be two defects."""
+    middles = np.zeros((count, 2))
+    for row in range(1, count):
+        angle, step = rng.uniform(0, 2 * np.pi), rng.uniform(0.7, 2 * CLUSTERED) * radius
+        middles[row] = middles[rng.integers(row)] + step * np.array([np.cos(angle), np.sin(angle)])
+    return middles

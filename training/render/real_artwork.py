@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 
 from training.render import gerber, kicad
 from training.render.artwork import Artwork
+from training.render.design_rules import obey
 from training.render.noise import Mask
 
 _UM_PER_PX = 12.5  # pitch of the stored raster
 _LARGEST_MM = 200.0
+_FINEST_UM = 80.0  # of copper and of laminate: finer is a fault of the raster
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ class BoardLayer:
         window[max(-y, 0) : max(-y, 0) + part.shape[0], max(-x, 0) : max(-x, 0) + part.shape[1]] = part
         interpolation = cv2.INTER_AREA if zoom < 1 else cv2.INTER_LINEAR
         soft = cv2.resize(window * np.uint8(255), (size[1], size[0]), interpolation=interpolation)
-        copper = (np.asarray(soft) > 127).astype(np.uint8)
+        copper = obey((np.asarray(soft) > 127).astype(np.uint8), _FINEST_UM / um_per_px, _FINEST_UM / um_per_px)
         shift = np.array([x, y, 0, 0], np.float32)
         artwork = Artwork(copper, (self.vias - shift) * np.float32(zoom), (self.pads - shift) * np.float32(zoom))
         return _turn(artwork, bool(rng.random() < 0.5), int(rng.integers(4)) if size[0] == size[1] else 0)

@@ -241,7 +241,7 @@ def route(sheet: Sheet, rng: np.random.Generator, fill: float = 0.5) -> None:
     count = int(fill * columns * rows / 14)
     starts += [(int(rng.integers(columns)), int(rng.integers(rows)), int(rng.integers(8)), None) for _ in range(count)]
     longest = int(rng.integers(8, 40))
-    radius = min(sheet.line * float(rng.uniform(0.9, 1.6)), pitch * 0.62)
+    radius = min(sheet.line * float(rng.uniform(1.1, 2.2)), pitch * 0.62)
     drops = bool(rng.random() < 0.35)
     for column, row, heading, pin in starts:
         if blocked[row, column]:

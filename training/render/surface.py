@@ -18,6 +18,8 @@ FOREIGN_UM = (120.0, 3000.0)  # sizes of foreign objects
 SPECK_UM = 30.0  # across: the smallest defect planted is 50 um, and nobody could tell a larger speck from it
 APART_PX = 60  # pieces of one scratch are joined over 40 px (pcb_aoi/chains.py), and boxes of pieces are wide
 TRIES = 6
+BUNDLED_PX = 60.0  # length from which on a scratch may be a bundle of lines: in a shorter one they merge into a blot
+SLENDER = 12.0  # how many times as long as thick a scratch is, and as the deviation of the lines of a bundle
 
 
 def scratch(
@@ -38,8 +40,8 @@ def scratch(
     length = (length_um or float(np.exp(rng.uniform(np.log(300), np.log(20_000))))) / um_per_px
     angle = float(rng.uniform(0, np.pi)) if angle is None else angle
     middle = start or _bright_place(image, rng)
-    count = 1 if rng.random() < 0.5 else int(rng.integers(2, 9))
-    spread = float(rng.uniform(2, 9)) * np.sqrt(count)
+    count = 1 if length < BUNDLED_PX or rng.random() < 0.5 else int(rng.integers(2, 9))
+    spread = min(float(rng.uniform(2, 9)) * np.sqrt(count), length / SLENDER)
     bend = 0.0 if rng.random() < 0.4 else float(rng.uniform(0.1, 0.8))
     backbone = curve(length, bend, rng, angle)
     canvas, corner = canvas_for(backbone + middle, 8 + 3 * spread, (height, width))
@@ -47,12 +49,11 @@ def scratch(
         return None
     across = np.array([-np.sin(angle), np.cos(angle)])
     for _ in range(count):
-        first, last = np.sort(rng.uniform(0, 1, 2)) if count > 1 else (0.0, 1.0)
-        if last - first < 0.3:
-            first, last = 0.0, 1.0
+        # All of a bundle run past its middle: lines one after the other would be several scratches.
+        first, last = (rng.uniform(0, 0.4), rng.uniform(0.6, 1)) if count > 1 else (0.0, 1.0)
         part = backbone[int(first * len(backbone)) : int(last * len(backbone)) + 2]
         offset = across * rng.normal(0, spread) if count > 1 else 0.0
-        thickness = int(rng.choice((1, 1, 1, 2, 3)))
+        thickness = min(int(rng.choice((1, 1, 1, 2, 3))), max(int(length / SLENDER), 1))
         stroke(canvas, part + middle + offset - corner, thickness, int(rng.uniform(130, 255)))
     depth = canvas.astype(np.float32) / np.float32(255)
     if rng.random() < 0.6:  # the tool skips: strength varies along the line, sometimes down to nothing
