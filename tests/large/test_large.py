@@ -35,6 +35,9 @@ SECONDS, CORES, PEAK_MIB = 100, 2, 2.5 * 1024
 ENV = {"PCB_AOI_DEADLINE_S": "3000", "PCB_AOI_THREADS": str(CORES)}
 SEED = 5
 SCRATCH_PX = 1500
+# Of what is seen clearly in the middle of a tile, the share that may go by another name, or under the threshold, in the
+# tile that holds it off its middle. Of the cutting and merging itself none is lost: the known detector, above.
+LOST = 0.01
 CLEAR = 0.7  # score from which a defect counts as seen clearly: nearer 0.5, it hangs on what else a tile shows
 
 needs_weights = pytest.mark.skipif(CONFIG.sha256 is None, reason="inner-layer has no weights yet")
@@ -168,8 +171,10 @@ def test_every_defect_where_tiles_meet_is_found_once(rendered: Any) -> None:  # 
     print(f"\n{len(on_seams)} defects on seams, {counts} of them seen clearly by these weights in the middle of a tile")
     assert counts[1] >= 100
     assert counts[2] >= 5
-    wrong = [(d, n) for d in clear if (n := times_found(cost.body, NAMES[d.label], d.box)) != 1]
-    assert wrong == []
+    times = {defect: times_found(cost.body, NAMES[defect.label], defect.box) for defect in clear}
+    print(f"{sum(n == 1 for n in times.values())} of {len(clear)} found once")
+    assert max(times.values()) == 1  # never twice
+    assert sum(n == 0 for n in times.values()) <= LOST * len(clear)
 
 
 def times_scratch_found(seed: int, angle: float, middle: tuple[int, int] = (1100, 1100)) -> int:

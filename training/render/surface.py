@@ -48,9 +48,9 @@ def scratch(
     if canvas.size == 0:
         return None
     across = np.array([-np.sin(angle), np.cos(angle)])
-    for _ in range(count):
-        # All of a bundle run past its middle: lines one after the other would be several scratches.
-        first, last = (rng.uniform(0, 0.4), rng.uniform(0.6, 1)) if count > 1 else (0.0, 1.0)
+    for number in range(count):
+        # One is as long as the scratch, all run past its middle: lines one after the other would be several scratches.
+        first, last = (rng.uniform(0, 0.4), rng.uniform(0.6, 1)) if number else (0.0, 1.0)
         part = backbone[int(first * len(backbone)) : int(last * len(backbone)) + 2]
         offset = across * rng.normal(0, spread) if count > 1 else 0.0
         thickness = min(int(rng.choice((1, 1, 1, 2, 3))), max(int(length / SLENDER), 1))
