@@ -178,13 +178,20 @@ def test_every_defect_where_tiles_meet_is_found_once(rendered: Any) -> None:  # 
 
 
 def times_scratch_found(seed: int, angle: float, middle: tuple[int, int] = (1100, 1100)) -> int:
-    """A scratch across at least three seams of a grey board: a near-binary picture shows none."""
+    """A scratch across at least three seams of a grey board: a near-binary picture shows none.
+
+    How many boxes lie on the scratch itself, as the box of a slanted one has room for others; 0 also when none fits it.
+    """
     clean, _, _ = boards.blocks(seed, "grey")
     rows, columns = (slice(at - 1100, at + 1100) for at in middle[::-1])
-    board = boards.tiled(clean)[rows, columns].copy()
+    bare = boards.tiled(clean)[rows, columns]
+    board = bare.copy()
     box = boards.plant_scratch(board, (1100, 1100), SCRATCH_PX, angle, seed)
     assert seams_across(box) >= 3
-    return times_found(shipped().post(cvat.payload(encode(board))).body, NAMES["scratch"], box)
+    found = boxes_of(shipped().post(cvat.payload(encode(board))).body, NAMES["scratch"])
+    if not (iou(found, np.tile(np.asarray(box, np.float32), (len(found), 1))) >= 0.5).any():
+        return 0
+    return sum(bool((board != bare)[y1:y2, x1:x2].any()) for x1, y1, x2, y2 in found.astype(int))
 
 
 @needs_weights
@@ -201,7 +208,7 @@ def test_most_scratches_on_other_boards_are_one_box_each() -> None:
     for middle in ((1100, 1100), (9000, 6000), (5000, 5000), (12_000, 3000)):
         times += [times_scratch_found(SEED, angle, middle) for angle in (0.1, 1.4)]
     print(f"\n{times.count(1)} of {len(times)} scratches of {SCRATCH_PX} px found as one box")
-    assert times.count(1) >= 0.7 * len(times)
+    assert times.count(1) >= 0.8 * len(times)
 
 
 @needs_weights

@@ -62,4 +62,4 @@ def test_another_nets_rows_are_taken_over_by_name() -> None:
     train.load_matching(ours, dict(theirs.state_dict()), ["open", "short"], ("nick", "short", "open"))
     assert torch.equal(ours.head8.labels.weight[[2, 1]], theirs.head8.labels.weight)
     assert torch.equal(ours.head8.labels.weight[0], before[0])
-    assert torch.equal(ours.stem[0][0].weight, theirs.stem[0][0].weight)
+    assert torch.equal(ours.state_dict()["stem.0.0.weight"], theirs.state_dict()["stem.0.0.weight"])
