@@ -9,7 +9,7 @@ import sys
 COMMANDS = {
     "pool": "render boards to train on into a folder",
     "train": "train a function's net from scratch or from a checkpoint",
-    "soup": "average checkpoints, one trained further from another",
+    "soup": "average files of weights, trained from one another",
     "calibrate": "find, on images kept aside, the score that gives each label its best F1",
     "finetune": "teach shipped weights your own annotated images from CVAT",
     "export": "write a checkpoint as model.onnx, calibrated, with its metadata",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
+WEIGHTS = "detector."  # what the names of the net's own tensors begin with
 # The graph ends in sigmoid(logits * slope + offset), one number per label each.
 SLOPE, OFFSET = "calibration_slope", "calibration_offset"
 Vector = NDArray[np.float32]
@@ -46,6 +48,30 @@ def write_calibration(model: onnx.ModelProto, slope: Vector, offset: Vector) -> 
         if list(tensor.dims) != list(values.shape):
             raise ModelFileError(f"{name} has shape {list(tensor.dims)}, not {list(values.shape)}")
         tensor.CopyFrom(numpy_helper.from_array(np.asarray(values, np.float32), name))
+
+
+def read_weights(model: onnx.ModelProto) -> dict[str, NDArray[np.float32]]:
+    """The net's tensors by their names in the graph, without WEIGHTS; batch norms are folded into them."""
+    values = {tensor.name: tensor for tensor in model.graph.initializer}
+    for node in model.graph.node:  # of tensors of equal content the exporter keeps one and lets others point to it
+        if node.op_type == "Identity" and node.input[0] in values:
+            values[node.output[0]] = values[node.input[0]]
+    return {
+        name.removeprefix(WEIGHTS): numpy_helper.to_array(tensor).copy()
+        for name, tensor in values.items()
+        if name.startswith(WEIGHTS)
+    }
+
+
+def write_weights(model: onnx.ModelProto, weights: Mapping[str, NDArray[np.float32]]) -> None:
+    """Replace the net's tensors, all of them, in place; names and shapes as from `read_weights`."""
+    names = {WEIGHTS + name for name in weights}
+    others = [tensor for tensor in model.graph.initializer if tensor.name not in names]
+    own = [numpy_helper.from_array(value, WEIGHTS + name) for name, value in weights.items()]
+    nodes = [node for node in model.graph.node if node.op_type != "Identity" or node.output[0] not in names]
+    del model.graph.initializer[:], model.graph.node[:]
+    model.graph.initializer.extend([*others, *own])
+    model.graph.node.extend(nodes)
 
 
 def write_gaps(model: onnx.ModelProto, gaps: Vector) -> None:

@@ -14,13 +14,11 @@ from pathlib import Path
 
 import onnx
 import torch
-from onnx import numpy_helper
 from torch import Tensor, nn
 
 from training import model_file
 from training.net import ConvBlock, Detector
 
-PREFIX = "detector."
 FILTER_RMS = 0.1  # of the weights of a filter, as trained nets of this project have it
 STEM = "stem.0"
 
@@ -35,15 +33,7 @@ def read_folded(path: Path) -> tuple[dict[str, Tensor], list[str]]:
         model = onnx.load(path)
     except Exception as error:  # protobuf has no public error of its own
         raise model_file.ModelFileError(f"{path}: not an ONNX file: {error}") from None
-    values = {tensor.name: tensor for tensor in model.graph.initializer}
-    for node in model.graph.node:  # of tensors of equal content the exporter keeps one and lets others point to it
-        if node.op_type == "Identity" and node.input[0] in values:
-            values[node.output[0]] = values[node.input[0]]
-    tensors = {
-        name.removeprefix(PREFIX): torch.from_numpy(numpy_helper.to_array(tensor).copy())
-        for name, tensor in values.items()
-        if name.startswith(PREFIX)
-    }
+    tensors = {name: torch.from_numpy(value) for name, value in model_file.read_weights(model).items()}
     return tensors, model_file.slugs(model)
 
 
