@@ -64,3 +64,9 @@ def test_generated_artwork_has_no_crumbs_and_no_slivers(planes: bool) -> None:
         assert (without_islands(copper, ISLAND_PX - 1) == copper).all()
         thick = cv2.morphologyEx(copper, cv2.MORPH_OPEN, disc_kernel(3))
         assert (copper > thick).mean() < 1e-3  # pads drilled through to their edge, and the border of the picture
+
+
+def test_a_board_of_several_sheets_has_no_crumbs_where_they_are_cut() -> None:
+    for seed in range(3):
+        copper = draw_artwork((1200, 1300), 10.0, np.random.default_rng(seed)).copper
+        assert (without_islands(copper, ISLAND_PX - 1) == copper).all()

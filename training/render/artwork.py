@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.render.channels import divide
-from training.render.design_rules import obey
+from training.render.design_rules import ISLAND_PX, obey, without_islands
 from training.render.drawing import disc, line, octagon, polygon, rectangle
 from training.render.noise import Mask, Points, blur
 from training.render.routing import Sheet, bus, parts, route, touches
@@ -48,7 +48,8 @@ def draw_artwork(size: tuple[int, int], um_per_px: float, rng: np.random.Generat
         edge = int(np.ceil(sheet.space))
         sheet.canvas[:edge] = sheet.canvas[-edge:] = 0
         sheet.canvas[:, :edge] = sheet.canvas[:, -edge:] = 0
-        canvas[y0:y1, x0:x1] = sheet.canvas
+        # What the cut leaves of a disc or a line is a crumb of copper.
+        canvas[y0:y1, x0:x1] = without_islands(sheet.canvas, ISLAND_PX)
         vias += [(x + x0, y + y0, pad, hole) for x, y, pad, hole in sheet.vias]
         pads += [(x + x0, y + y0, w, h) for x, y, w, h in sheet.pads]
     return _finish(Sheet(canvas, 1, 1, vias, [], pads), (0, 0), size)

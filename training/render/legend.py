@@ -42,7 +42,8 @@ def spoil(ink: Mask, um_per_px: float, margin: int, truth: Truth, rng: np.random
         x, y = int(corner[0]), int(corner[1])
         window = ink[y : y + canvas.shape[0], x : x + canvas.shape[1]]
         after = np.minimum(window, 255 - canvas) if erase else np.maximum(window, canvas)
-        box = difference_box(window / np.float32(255), after / np.float32(255), margin, 0.4, 25)
+        before, later = (np.asarray(part / 255, np.float32) for part in (window, after))
+        box = difference_box(before, later, margin, 0.4, 25)
         if box is None:
             continue
         whole = np.array([x + box[0], y + box[1], x + box[2], y + box[3]])

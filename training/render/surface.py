@@ -75,7 +75,7 @@ class Scratches:
             before = self.image.copy()
             box = scratch(self.image, self.rng, self.um_per_px, self.margin, length_um)
             changed = (self.image != before).any(axis=2).astype(np.uint8)
-            near = cv2.dilate(changed, np.ones((2 * APART_PX + 1,) * 2, np.uint8))
+            near = np.asarray(cv2.dilate(changed, np.ones((2 * APART_PX + 1,) * 2, np.uint8)), np.uint8)
             if box is not None and not (near & self.taken).any():
                 self.taken |= changed
                 return box
