@@ -44,17 +44,17 @@ _FINISH = dict.fromkeys(("gold_scratch", "oxidation", "stain", "foreign_object",
 
 
 RECIPES = (
-    Recipe("inner-layer", "bus.png", (640, 640), "binary", 48, 20.8, _ETCH),
-    Recipe("inner-layer", "panel.png", (1200, 1600), "binary", 17, 20.8, _PANEL),
-    Recipe("inner-layer", "grey.jpg", (640, 640), "grey", 18, 20.8, _ETCH),
-    Recipe("inner-layer", "colour.jpg", (768, 1024), "colour", 26, 20.8, {**_ETCH, "scratch": 1}),
+    Recipe("inner-layer", "bus.png", (640, 640), "binary", 25, 20.8, _ETCH),
+    Recipe("inner-layer", "panel.png", (1200, 1600), "binary", 15, 20.8, _PANEL),
+    Recipe("inner-layer", "grey.jpg", (640, 640), "grey", 19, 20.8, _ETCH),
+    Recipe("inner-layer", "colour.jpg", (768, 1024), "colour", 31, 20.8, {**_ETCH, "scratch": 1}),
     Recipe("inner-layer", "clean.png", (640, 640), "binary", 4, 20.8),
-    Recipe("acid-outer-layer", "colour.jpg", (640, 640), "colour", 42, 10.0, _ACID),
-    Recipe("acid-outer-layer", "grey.jpg", (640, 640), "grey", 16, 10.0, _ACID),
-    Recipe("alkaline-outer-layer", "colour.jpg", (640, 640), "colour", 35, 10.0, _ALKALINE),
+    Recipe("acid-outer-layer", "colour.jpg", (640, 640), "colour", 16, 10.0, _ACID),
+    Recipe("acid-outer-layer", "grey.jpg", (640, 640), "grey", 18, 10.0, _ACID),
+    Recipe("alkaline-outer-layer", "colour.jpg", (640, 640), "colour", 20, 10.0, _ALKALINE),
     Recipe("resin-plug", "colour.jpg", (640, 640), "colour", 36, 10.0, _PLUGS),
-    Recipe("gold-osp", "first.jpg", (640, 640), "colour", 57, 10.0, _FINISH),
-    Recipe("gold-osp", "second.jpg", (640, 640), "colour", 32, 10.0, _FINISH),
+    Recipe("gold-osp", "first.jpg", (640, 640), "colour", 28, 10.0, _FINISH),
+    Recipe("gold-osp", "second.jpg", (640, 640), "colour", 38, 10.0, _FINISH),
 )
 
 
