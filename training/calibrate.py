@@ -4,163 +4,26 @@
     python -m training calibrate inner-layer --pool runs/calibration  # on rendered boards, too
     python -m training calibrate inner-layer --target-recall 0.98  # fewer escapes, at a price that is printed
 
-F1 is flat at its top: a label that calls on boards without defects more often than its share of FALSE_CALLS moves on to
-a higher score, as long as that costs at most GIVE of F1.
-
-The graph ends in sigmoid(slope * logit + offset) per label. The offset puts the chosen point at 0.5; the slope is that
-of a logistic fit of right against wrong calls, held within bounds, so that scores spread as chances do; of labels
-found in pieces, the slope lets the right pieces be joined.
+The graph ends in sigmoid(slope * logit + offset) per label: the offset puts the chosen point at 0.5. Which point and
+which slope, operating_point.py says.
 Images are of the calibration split (deeppcb.py, rendered.py): neither trained on nor reported on.
 """
 
 from __future__ import annotations
 
 import argparse
-import itertools
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import onnx
 import onnxruntime
-from numpy.typing import NDArray
 
-from pcb_aoi import chains
 from training import deeppcb, evaluate, metrics, model_file, predict
+from training.operating_point import FALSE_CALLS, NO_CALLS, joined_at, settle
 from training.scene import Scene
 
 FEWEST = 20  # defects of a label below which its score is left alone
-SLOPES = (0.5, 2.0)
-PRECISION_FLOOR = 0.5  # no label may be wrong more often than right, whatever its F1: false calls cost trust
-# The flatter, the weaker a piece that carries a chain on; of equals the first. At 0.5 weak pieces are so many that the
-# handler needs a quarter more time.
-CHAIN_SLOPES = (1.0, 0.7, 1.4)
-CHAIN_GAPS = (40.0, 20.0, 10.0)  # px
-CHAIN_POINTS = [float(point) for point in np.round(np.arange(0.05, 0.96, 0.05), 2)]
-# Per megapixel of boards without defects, all labels together; each has an equal share. The aim is 0.1 on anybody's
-# boards, and cameras never seen make three to four times as many as those calibrated with.
-FALSE_CALLS = 0.03
-GIVE = 0.01  # F1 that a label may give for fewer of them: half of what evaluate.py lets a threshold miss the best by
-SMOOTH = 9  # scores over which the F1 curve is averaged: its very top is luck
-
-
-NO_CALLS = np.empty(0, np.float32)
-
-
-def logit(score: NDArray[np.float64] | float) -> NDArray[np.float64]:
-    score = np.clip(score, 1e-6, 1 - 1e-6)
-    return np.asarray(np.log(score / (1 - score)), np.float64)
-
-
-def sigmoid(value: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.asarray(1 / (1 + np.exp(-value)), np.float64)
-
-
-def best_point(
-    curve: metrics.Curve,
-    target_recall: float | None = None,
-    false: NDArray[np.float32] = NO_CALLS,
-    allowed: float = np.inf,
-) -> float:
-    """The threshold of the best F1, or the highest that reaches the recall (the lowest score, if none does).
-
-    `false`: scores (K,) of calls on boards without defects. If more than `allowed` of them reach the threshold of the
-    best F1, it goes up until no more do, or GIVE of F1 is lost.
-    """
-    scores = curve.scores.astype(np.float64)
-    if target_recall is not None:
-        recall = np.cumsum(curve.right) / max(curve.defects, 1)
-        reached = np.flatnonzero(recall >= target_recall)
-        return float(scores[reached[0]] if len(reached) else scores[-1])
-    f1 = curve.f1() * (curve.precision() >= PRECISION_FLOOR)
-    width = min(SMOOTH, len(f1))
-    smooth = np.convolve(np.pad(f1, width // 2, mode="edge"), np.full(width, 1 / width), "valid")[: len(f1)]
-    best = int(smooth.argmax())
-    least = smooth[best] - GIVE
-    while best and (false >= scores[best]).sum() > allowed and smooth[best - 1] >= least:
-        best -= 1
-    following = scores[min(best + 1, len(scores) - 1)]
-    return float((scores[best] + following) / 2)  # half way to the next call: neither sits on the edge
-
-
-def fit_slope(curve: metrics.Curve, point: float, now: float = 1.0) -> float:
-    """Slope a of the chance sigmoid(a * (logit - logit(point))) that a call is right, `now` * a within SLOPES."""
-    x = logit(curve.scores.astype(np.float64)) - logit(point)
-    slopes = np.geomspace(*SLOPES, 41) / now
-    z = slopes[:, None] * x[None]
-    # Log-likelihood over a small grid: one parameter needs no optimiser.
-    likelihood = np.where(curve.right, -np.logaddexp(0, -z), -np.logaddexp(0, z)).sum(1)
-    return float(slopes[likelihood.argmax()])
-
-
-class Settled(NamedTuple):
-    """What calibration does to a label: `point` becomes 0.5, scores spread by `slope`, pieces touch over `gap` px."""
-
-    curve: metrics.Curve
-    point: float
-    slope: float
-    gap: float | None = None  # None: it does not come in pieces
-
-    def apply(self, label: int, slope: model_file.Vector, offset: model_file.Vector, gaps: model_file.Vector) -> None:
-        """Move a label's calibration, in place: `slope` multiplies what the file has."""
-        offset[label] = self.slope * (offset[label] - logit(self.point))
-        slope[label] *= self.slope
-        gaps[label] = chains.NOT_JOINED if self.gap is None else self.gap
-
-
-def settle(
-    scenes: Sequence[Scene],
-    found: Sequence[predict.Detections],
-    label: int,
-    in_pieces: bool,
-    target_recall: float | None = None,
-    now: float = 1.0,
-    false: NDArray[np.float32] = NO_CALLS,
-    allowed: float = np.inf,
-) -> Settled:
-    """Which score of a label becomes 0.5, and how steep scores are round it.
-
-    false, allowed: as for `best_point`; a label found in pieces goes without.
-    now: the slope that the file has; it is what is bounded, so that calibrating again and again makes it no steeper.
-    found: `predict.pieces` of the scenes. A label found in pieces has a curve of its own for each point, slope and gap:
-    they decide which pieces are joined to what reaches the point.
-    """
-    if not in_pieces:
-        curve = metrics.curve(scenes, found, label)
-        if not len(curve.scores):
-            return Settled(curve, 0.5, 1.0)
-        point = best_point(curve, target_recall, false, allowed)
-        return Settled(curve, point, fit_slope(curve, point, now))
-    tried = []
-    for steep, gap, point in itertools.product(CHAIN_SLOPES, CHAIN_GAPS, CHAIN_POINTS):
-        settled = joined_at(scenes, found, label, point, steep / now, gap)
-        precision, recall, f1 = settled.curve.at(point)
-        worth = f1 * (precision >= PRECISION_FLOOR)
-        if target_recall is not None:  # the highest point that reaches it; else the lowest of all
-            worth = 1 + point if recall >= target_recall else -point
-        tried.append((worth, -CHAIN_SLOPES.index(steep), gap, point, settled))
-    return max(tried, key=lambda one: one[:4])[-1]
-
-
-def joined_at(
-    scenes: Sequence[Scene], found: Sequence[predict.Detections], label: int, point: float, slope: float, gap: float
-) -> Settled:
-    """What a label that comes in pieces is worth with this point, slope and gap (px)."""
-    whole = [predict.chain(rescored(one, label, point, slope), label, gap) for one in found]
-    curve = metrics.curve(scenes, whole, label)
-    # Back to the scores as they are: half becomes the point again, but for the last digit of a float32.
-    as_now = sigmoid(logit(curve.scores.astype(np.float64)) / slope + logit(point)) + 1e-6
-    return Settled(replace(curve, scores=as_now.astype(np.float32)), point, slope, gap)
-
-
-def rescored(found: predict.Detections, label: int, point: float, slope: float) -> predict.Detections:
-    """The scores of a label as they are once `point` is 0.5; the others as they were."""
-    own = found.labels == label
-    scores = found.scores.copy()
-    scores[own] = sigmoid(slope * (logit(scores[own]) - logit(point)))
-    return replace(found, scores=scores)
 
 
 def by_hand(text: str) -> tuple[str, tuple[float, float, float]]:

@@ -24,7 +24,7 @@ from onnxruntime import InferenceSession
 from pcb_aoi import polarity, weights
 from pcb_aoi.errors import PcbAoiError
 from pcb_aoi.model_config import ModelConfig
-from training import calibrate, evaluate, metrics, model_file, predict, versions
+from training import calibrate, evaluate, metrics, model_file, operating_point, predict, versions
 from training.annotated import split
 from training.annotated.annotations import AnnotationError, Entry, Report, index
 from training.annotated.archive import ArchiveError
@@ -69,7 +69,7 @@ def recalibrate(model: onnx.ModelProto, scenes: Sequence[Scene]) -> None:
     gaps = predict.joined(session)
     slope, offset = model_file.read_calibration(model)
     for label, slug in enumerate(model_file.slugs(model)):
-        settled = calibrate.settle(kept, results, label, bool(gaps[label] >= 0), now=slope[label])
+        settled = operating_point.settle(kept, results, label, bool(gaps[label] >= 0), now=slope[label])
         if settled.curve.defects < calibrate.FEWEST or not settled.curve.right.any():
             print(f"{slug:18} {settled.curve.defects} defects to calibrate with: keeps its calibration")
             continue

@@ -13,7 +13,7 @@ onnx = pytest.importorskip("onnx", reason="needs onnx")
 pytest.importorskip("onnxruntime", reason="needs onnxruntime")
 
 from pcb_aoi import chains
-from training import calibrate, metrics, model_file, pool, predict
+from training import calibrate, metrics, model_file, operating_point, pool, predict
 from training.scene import Image, Scene
 
 SLUGS = '["open", "short"]'
@@ -96,7 +96,7 @@ def test_real_images_of_known_boards_and_rendered_ones_count_together(
     options = ("--model", str(model), "--pool", str(rendered), "--data", str(tmp_path), "--target-recall", "0.75")
     assert run("inner-layer", *options) == 0
     slope, offset = model_file.read_calibration(onnx.load(model))
-    assert calibrate.sigmoid(-offset[0] / slope[0]) == pytest.approx(0.81, abs=0.005)
+    assert operating_point.sigmoid(-offset[0] / slope[0]) == pytest.approx(0.81, abs=0.005)
 
 
 def test_without_a_pool_a_function_without_real_images_says_what_to_give(model: Path, rendered: Path) -> None:
@@ -134,13 +134,13 @@ def rising(share: float, calls: int) -> metrics.Curve:
 
 def test_false_calls_on_clean_boards_move_a_label_up_its_flat_top() -> None:
     curve = rising(0.38, 100)
-    best = calibrate.best_point(curve)
+    best = operating_point.best_point(curve)
     assert best < 0.7
     for false, allowed, moved in ((0.75, 3, True), (0.75, 4, False), (0.4, 0, False)):
         calls = np.full(4, false, np.float32)
-        point = calibrate.best_point(curve, None, calls, allowed)
+        point = operating_point.best_point(curve, None, calls, allowed)
         assert (point > best) == moved
-        assert max(curve.f1()) - curve.at(point)[2] <= calibrate.GIVE + 0.005  # the curve is looked at smoothed
+        assert max(curve.f1()) - curve.at(point)[2] <= operating_point.GIVE + 0.005  # the curve is looked at smoothed
         if moved:
             assert point > false
 
@@ -148,9 +148,9 @@ def test_false_calls_on_clean_boards_move_a_label_up_its_flat_top() -> None:
 def test_no_more_f1_is_given_for_fewer_false_calls_than_give() -> None:
     curve = rising(0.6, 60)
     calls = np.full(9, 0.95, np.float32)  # above all that could be given
-    point = calibrate.best_point(curve, None, calls, 0)
-    assert calibrate.best_point(curve) < point < 0.9
-    assert max(curve.f1()) - curve.at(point)[2] <= calibrate.GIVE + 0.005
+    point = operating_point.best_point(curve, None, calls, 0)
+    assert operating_point.best_point(curve) < point < 0.9
+    assert max(curve.f1()) - curve.at(point)[2] <= operating_point.GIVE + 0.005
 
 
 def test_calls_on_twins_and_on_boards_without_defects_count(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -188,17 +188,17 @@ def scratches(bridge: float) -> tuple[list[Scene], list[predict.Detections]]:
 
 
 def test_pieces_are_joined_as_they_will_be_once_the_point_is_half() -> None:
-    curve, point, slope, gap = calibrate.settle(*scratches(bridge=0.4), label=0, in_pieces=True)
+    curve, point, slope, gap = operating_point.settle(*scratches(bridge=0.4), label=0, in_pieces=True)
     assert gap == 40  # of equals the one that every engine knows
     # The bridge must stay over the weak score, a quarter where the point is half: an odds ratio of three.
     assert point == pytest.approx(0.65)
     assert slope == 1
     assert curve.at(point) == (1, 1, 1)
-    assert calibrate.settle(*scratches(bridge=0.4), label=0, in_pieces=False)[0].at(0.5)[1] == 0
+    assert operating_point.settle(*scratches(bridge=0.4), label=0, in_pieces=False)[0].at(0.5)[1] == 0
 
 
 def test_a_weak_bridge_asks_for_a_flat_slope() -> None:
-    curve, point, slope, _ = calibrate.settle(*scratches(bridge=0.3), label=0, in_pieces=True)
+    curve, point, slope, _ = operating_point.settle(*scratches(bridge=0.3), label=0, in_pieces=True)
     # An odds ratio of three to the power of 1 / slope: nearly five, and the false call stays below the point.
     assert point == pytest.approx(0.65)
     assert slope == 0.7
@@ -206,7 +206,7 @@ def test_a_weak_bridge_asks_for_a_flat_slope() -> None:
 
 
 def test_a_bridge_too_weak_for_any_slope_asks_for_a_lower_point() -> None:
-    curve, point, _, _ = calibrate.settle(*scratches(bridge=0.1), label=0, in_pieces=True)
+    curve, point, _, _ = operating_point.settle(*scratches(bridge=0.1), label=0, in_pieces=True)
     assert point <= 0.5
     assert curve.at(point)[:2] == (0.5, 1)
 
@@ -215,7 +215,7 @@ def test_scratches_side_by_side_ask_for_a_small_gap(model: Path) -> None:
     boxes = np.array([[0, 0, 25, 100], [50, 0, 75, 100]], np.float32)
     scenes = [Scene(np.zeros((120, 120), np.uint8), boxes, np.zeros(2, np.int64))] * DEFECTS
     found = predict.Detections(boxes, np.array([0.9, 0.8], np.float32), np.zeros(2, np.int64))
-    settled = calibrate.settle(scenes, [found] * DEFECTS, 0, in_pieces=True)
+    settled = operating_point.settle(scenes, [found] * DEFECTS, 0, in_pieces=True)
     assert settled.gap == 20
     assert settled.curve.at(settled.point) == (1, 1, 1)
     content = onnx.load(model)
@@ -251,8 +251,8 @@ def test_what_is_set_by_hand_must_make_sense(text: str) -> None:
 def test_calibrating_again_keeps_the_slope_in_its_bounds(now: float) -> None:
     """What is bounded is the file's slope, not each step: pieces at a slope of .49 are more than a handler can join."""
     scenes, found = scratches(bridge=0.3)
-    whole = calibrate.settle(scenes, found, 0, in_pieces=False, now=now).slope * now
-    assert calibrate.SLOPES[0] <= whole * (1 + 1e-6)
-    assert whole <= calibrate.SLOPES[1] * (1 + 1e-6)
-    joined = calibrate.settle(scenes, found, 0, in_pieces=True, now=now).slope * now
-    assert joined == pytest.approx(min(calibrate.CHAIN_SLOPES, key=lambda slope: abs(slope - joined)))
+    whole = operating_point.settle(scenes, found, 0, in_pieces=False, now=now).slope * now
+    assert operating_point.SLOPES[0] <= whole * (1 + 1e-6)
+    assert whole <= operating_point.SLOPES[1] * (1 + 1e-6)
+    joined = operating_point.settle(scenes, found, 0, in_pieces=True, now=now).slope * now
+    assert joined == pytest.approx(min(operating_point.CHAIN_SLOPES, key=lambda slope: abs(slope - joined)))

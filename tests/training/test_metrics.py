@@ -6,7 +6,7 @@ import pytest
 pytest.importorskip("pycocotools", reason="needs the extra `train` (pycocotools)")
 pytest.importorskip("onnxruntime", reason="needs onnxruntime")
 
-from training import calibrate, metrics, predict
+from training import metrics, operating_point, predict
 from training.scene import Scene
 
 BOX = [10, 10, 50, 50]
@@ -65,13 +65,13 @@ def curve_of(scores: list[float], right: list[bool], defects: int) -> metrics.Cu
 def test_the_best_point_separates_right_from_wrong() -> None:
     scores = np.linspace(0.99, 0.01, 99)
     curve = curve_of(scores.tolist(), (scores > 0.3).tolist(), 69)
-    assert calibrate.best_point(curve) == pytest.approx(0.3, abs=0.03)
+    assert operating_point.best_point(curve) == pytest.approx(0.3, abs=0.03)
 
 
 def test_a_target_recall_moves_the_point_down() -> None:
     curve = curve_of([0.9, 0.8, 0.7, 0.2, 0.1], [True, True, False, True, False], 3)
-    assert calibrate.best_point(curve, 0.66) == pytest.approx(0.8)
-    assert calibrate.best_point(curve, 0.98) == pytest.approx(0.2)
+    assert operating_point.best_point(curve, 0.66) == pytest.approx(0.8)
+    assert operating_point.best_point(curve, 0.98) == pytest.approx(0.2)
 
 
 def test_the_slope_is_steep_for_sure_scores_and_flat_for_random_ones() -> None:
@@ -79,12 +79,12 @@ def test_the_slope_is_steep_for_sure_scores_and_flat_for_random_ones() -> None:
     scores = np.sort(rng.uniform(0.01, 0.99, 400))[::-1]
     sure = curve_of(scores.tolist(), (scores > 0.5).tolist(), 200)
     random = curve_of(scores.tolist(), (rng.random(400) < 0.5).tolist(), 200)
-    assert calibrate.fit_slope(sure, 0.5) == pytest.approx(calibrate.SLOPES[1])
-    assert calibrate.fit_slope(random, 0.5) == pytest.approx(calibrate.SLOPES[0])
+    assert operating_point.fit_slope(sure, 0.5) == pytest.approx(operating_point.SLOPES[1])
+    assert operating_point.fit_slope(random, 0.5) == pytest.approx(operating_point.SLOPES[0])
 
 
 def test_a_label_that_is_mostly_wrong_is_called_where_it_is_right() -> None:
     right = [True] * 12 + [False] * 88 + [True] * 60
     curve = curve_of(np.linspace(0.9, 0.1, 160).tolist(), right, 100)
     assert curve.f1().argmax() > 100  # the best F1 is at the very end, with more false calls than true ones
-    assert curve.at(calibrate.best_point(curve))[0] >= 0.5
+    assert curve.at(operating_point.best_point(curve))[0] >= 0.5
