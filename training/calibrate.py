@@ -98,7 +98,11 @@ def run(args: argparse.Namespace) -> int:
         # know, on which they are surer than on anybody else's.
         scenes += read_all(args.pool)
     found = [predict.pieces(session, scene.image) for scene in scenes]
-    clean, clean_megapixels = calls_on_clean(session, scenes, found)
+    clean: list[predict.Detections] = []
+    allowed = np.inf
+    if not fixed and args.target_recall is None:  # else nobody asks what good boards are called
+        clean, clean_megapixels = calls_on_clean(session, scenes, found)
+        allowed = FALSE_CALLS / len(slugs) * clean_megapixels
     price = np.zeros(2)  # false calls per megapixel before and after
     for index, slug in enumerate(slugs):
         if fixed and slug not in fixed:
@@ -109,7 +113,6 @@ def run(args: argparse.Namespace) -> int:
         else:
             in_pieces = bool(gaps[index] >= 0)
             false = np.concatenate([NO_CALLS, *(one.scores[one.labels == index] for one in clean)])
-            allowed = FALSE_CALLS / len(slugs) * clean_megapixels
             settled = settle(scenes, found, index, in_pieces, args.target_recall, slope[index], false, allowed)
         curve, point, _, gap = settled
         if curve.defects < FEWEST or not len(curve.scores):

@@ -32,8 +32,6 @@ CHAIN_POINTS = [float(point) for point in np.round(np.arange(0.05, 0.96, 0.05), 
 FALSE_CALLS = 0.03
 GIVE = 0.01  # F1 that a label may give for fewer of them: half of what evaluate.py lets a threshold miss the best by
 SMOOTH = 9  # scores over which the F1 curve is averaged: its very top is luck
-
-
 NO_CALLS = np.empty(0, np.float32)
 
 

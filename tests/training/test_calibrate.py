@@ -99,6 +99,31 @@ def test_real_images_of_known_boards_and_rendered_ones_count_together(
     assert operating_point.sigmoid(-offset[0] / slope[0]) == pytest.approx(0.81, abs=0.005)
 
 
+def test_the_command_moves_labels_that_call_on_good_boards(
+    model: Path, rendered: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Good boards are looked at for the best F1, and not where nobody asks what they are called."""
+    asked = []
+
+    def on_clean(*_: object) -> tuple[list[predict.Detections], float]:
+        asked.append(True)
+        return [detect(None, np.zeros((500, 1000), np.uint8))], megapixels
+
+    monkeypatch.setattr(calibrate, "calls_on_clean", on_clean)
+    monkeypatch.setattr(operating_point, "GIVE", 1.0)
+    points = []
+    for megapixels in (1e6, 1.0):  # so large that all calls are allowed, and so small that none is
+        copy = tmp_path / f"{megapixels}.onnx"
+        copy.write_bytes(model.read_bytes())
+        assert run("resin-plug", "--model", str(copy), "--pool", str(rendered)) == 0
+        slope, offset = model_file.read_calibration(onnx.load(copy))
+        points.append(operating_point.sigmoid(-offset[0] / slope[0]))
+    assert points[0] + 0.05 < points[1]
+    asked.clear()
+    assert run("resin-plug", "--model", str(model), "--pool", str(rendered), "--target-recall", "0.75") == 0
+    assert not asked
+
+
 def test_without_a_pool_a_function_without_real_images_says_what_to_give(model: Path, rendered: Path) -> None:
     with pytest.raises(SystemExit, match="--pool"):
         run("resin-plug", "--model", str(model))
