@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcb_aoi import polarity
-from training import pieces
+from training import decoys, pieces
 from training.pieces import Pieces
 from training.scene import IGNORED, Boxes, Image, Labels, Scene
 
@@ -26,6 +26,7 @@ FEATURES = 0.5  # share of near-binary crops that get designed features which lo
 VISIBLE = 0.6  # a defect cut by the crop to less than this is ignored
 JUDGEABLE_PX = 4.0  # a remnant thinner than this is not even ignored: nothing of it can be seen
 FRAGMENT_PX = 14.0  # longest side from which the rest of a cut scratch is still called one
+DRAWN_MARGIN = 10  # px that annotators of the near-binary set leave round a defect
 CONTRAST = 0.3  # share of crops whose grey levels are changed
 
 
@@ -170,60 +171,6 @@ def is_near_binary(image: Image) -> bool:
     return bool(((sample > 50) & (sample < 205)).mean() < 0.05)
 
 
-def add_necked_slot(image: Image, room: np.ndarray, rng: np.random.Generator) -> None:
-    """Cut a straight slot that narrows to a neck and widens again into solid copper, in place, where it fits.
-
-    A neck between two wide ends has the very outline of an open; only its clean, parallel edges tell it is designed.
-    `room` (H, W) is the distance of each pixel from everything that is not free copper.
-    """
-    height, width = image.shape
-    y, x = np.nonzero(room > 14)
-    if not len(x):
-        return
-    at = int(rng.integers(len(x)))
-    direction = int(rng.integers(8)) * np.pi / 4
-    step = np.array([np.cos(direction), np.sin(direction)])
-    points = [np.array([x[at], y[at]], float)]
-    widths = rng.uniform(7, 13), rng.uniform(2.5, 6), rng.uniform(7, 13)
-    for length in (rng.uniform(8, 50), rng.uniform(15, 50), rng.uniform(8, 50)):
-        points.append(points[-1] + step * length)
-    line = np.linspace(points[0], points[-1], 40).round().astype(int)
-    if (line < 0).any() or (line >= (width, height)).any() or room[line[:, 1], line[:, 0]].min() < 12:
-        return
-    for start, end, thickness in zip(points, points[1:], widths, strict=False):
-        ends = [tuple(int(v) for v in point.round()) for point in (start, end)]
-        cv2.line(image, ends[0], ends[1], 255, round(thickness), cv2.LINE_8)
-
-
-def add_designed_features(image: Image, boxes: Boxes, rng: np.random.Generator) -> Image:
-    """Drill round holes into copper and put round dots on laminate, both unlabelled, clear of every edge and defect.
-
-    `image` is near-binary grey, copper dark. A drilled hole differs from a pinhole, and a designed dot from residual
-    copper, only by being a true circle: without these, every small via on an unseen board is a confident pinhole.
-    """
-    copper = (image < 128).astype(np.uint8)
-    free = np.ones_like(copper)
-    for x1, y1, x2, y2 in boxes.astype(int):
-        free[max(0, y1 - 8) : y2 + 8, max(0, x1 - 8) : x2 + 8] = 0
-    image = image.copy()
-    for inside, colour, (smallest, largest) in ((copper, 255, (4, 14)), (1 - copper, 0, (5, 20))):
-        if rng.random() < 0.4:
-            continue
-        room = cv2.distanceTransform(inside & free, cv2.DIST_L2, 3)
-        radius = rng.uniform(smallest, largest)  # one tool for all holes of a crop, as on a board
-        y, x = np.nonzero(room > radius + rng.uniform(3, 10))
-        if colour == 255:
-            for _ in range(int(rng.integers(0, 12))):
-                add_necked_slot(image, room, rng)
-        for _ in range(int(rng.integers(1, 6)) if len(x) else 0):
-            at = int(rng.integers(len(x)))
-            # Sixteenths of a pixel, and the anti-aliasing thresholded away again, as the camera's channel has it.
-            centre = (int(x[at]) * 16 + int(rng.integers(16)), int(y[at]) * 16 + int(rng.integers(16)))
-            if (image[int(y[at]), int(x[at])] < 128) == bool(colour):
-                cv2.circle(image, centre, round(radius * 16), colour, -1, cv2.LINE_8, 4)
-    return image
-
-
 def crop(
     scene: Scene,
     side: int,
@@ -232,6 +179,7 @@ def crop(
     counterparts: dict[int, int] | None = None,
     joined: frozenset[int] = frozenset(),
     bright_copper: bool = False,
+    bridges: frozenset[int] = frozenset(),
 ) -> Crop:
     """A random training crop of `side` x `side` px.
 
@@ -239,7 +187,7 @@ def crop(
     `joined`: labels learnt in pieces, where the scene knows their trail; the rest keep their boxes.
     `counterparts` says what each label becomes when copper and laminate are exchanged: a gap in a line becomes a
     bridge over a slot, a bite a tooth, a hole an island. It turns boards of lines into boards of slots in planes,
-    which the set hardly has.
+    which the set hardly has. A long thin one of `bridges` (a short) becomes a slot as a layout may have it: ignored.
     """
     scene = undo_defects(scene, rng)
     scale = rng.uniform(*SCALES) if rng.random() < SCALED else 1.0
@@ -258,9 +206,11 @@ def crop(
         boxes, points = boxes * np.float32(side / window), points * np.float32(side / window)
     if counterparts and rng.random() < INVERTED and is_near_binary(image):
         image = 255 - image
+        slots = np.isin(labels, list(bridges)) & decoys.slim(boxes, DRAWN_MARGIN)
         labels = np.array([counterparts.get(label, label) for label in labels.tolist()], np.int64)
+        labels[slots] = IGNORED
     if rng.random() < FEATURES and is_near_binary(image):
-        image = add_designed_features(image, boxes, rng)
+        image = decoys.add_designed_features(image, boxes, rng)
     if rng.random() < CONTRAST:
         image = change_contrast(image, rng)
     if bright_copper and polarity.thresholded(scene.image):

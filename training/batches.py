@@ -38,6 +38,7 @@ class Plan:
     bright_copper: bool = False  # as in recipes.Recipe
     # Labels that become each other when copper and laminate are exchanged.
     counterparts: tuple[tuple[str, str], ...] = (("open", "short"), ("nick", "spur"), ("pinhole", "residual_copper"))
+    bridges: tuple[str, ...] = ("short",)  # of these, long thin ones have no certain counterpart
 
 
 class Batch(NamedTuple):
@@ -92,6 +93,7 @@ def batches(plan: Plan, sources: list[tuple[float, Source]], start: int = 0) -> 
     exchanged = {one: other for pair in pairs for one, other in (pair, pair[::-1])}
     if len(pairs) < len(plan.counterparts):
         exchanged = {}  # a label without its counterpart would be taught under a wrong name
+    bridges = frozenset(plan.slugs.index(slug) for slug in plan.bridges if slug in plan.slugs)
     ready: queue.Queue[Batch | BaseException] = queue.Queue(maxsize=6)
 
     stop = threading.Event()
@@ -112,7 +114,9 @@ def batches(plan: Plan, sources: list[tuple[float, Source]], start: int = 0) -> 
                 count, side = (plan.batch // 4, plan.side * 2) if wide else (plan.batch, plan.side)
                 picked = rng.choice(len(sources), size=count, p=shares)
                 crops = [
-                    augment.crop(sources[i][1].draw(rng), side, rng, fragments, exchanged, joined, plan.bright_copper)
+                    augment.crop(
+                        sources[i][1].draw(rng), side, rng, fragments, exchanged, joined, plan.bright_copper, bridges
+                    )
                     for i in picked
                 ]
                 put(collate(crops, len(plan.slugs)))

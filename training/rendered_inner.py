@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from training import deeppcb, scribble
+from training import decoys, deeppcb, scribble
 from training.render import surface
 from training.render.artwork import draw_artwork
 from training.render.etch import Etch
@@ -184,7 +184,7 @@ def render_tile(
             mask = layers[int(rng.integers(len(layers)))].crop((SIDE, SIDE), pitch, rng).copper
         else:
             mask = draw_artwork((SIDE, SIDE), pitch, rng).copper
-    scribble.add_decoys(mask, rng)
+    decoys.add_decoys(mask, rng)
     board = Plan(coverage, mask, pitch, look, rng.random() < SCRIBBLED, seeds)
     image, planted = board.draw(wanted)
     clean = image if not planted.labels else board.draw([])[0]

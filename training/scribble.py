@@ -2,7 +2,7 @@
 
 Part of DeepPCB's defects were added by hand, and every board group has its own hand. A stroke is drawn anywhere; what
 it does to the copper decides its label, so that the shapes stay free: removing copper opens, nicks or perforates it,
-adding copper shorts, spurs or leaves an island. Decoys, designed features that look alike, go in before, unlabelled.
+adding copper shorts, spurs or leaves an island.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from training.decoys import is_slot
 from training.render.layer import pieces
 
 Mask = NDArray[np.uint8]  # (H, W), 1 is copper
@@ -18,7 +19,8 @@ Points = NDArray[np.float32]  # (N, 2) xy
 
 ADDING = ("short", "spur", "residual_copper")
 REMOVING = ("open", "nick", "pinhole")
-LENGTHS = (8.0, 90.0)  # px of the path
+LENGTHS = (8.0, 160.0)  # px of the path
+THICKEST = 20  # px of a stroke
 MARGINS = (7, 12)  # px that annotators leave round a defect
 TRIES = 40
 CLEAR = 8  # px between defects
@@ -26,7 +28,7 @@ LEAST = 12  # changed pixels
 
 
 def stroke(rng: np.random.Generator) -> Points:
-    """A random walk of unit steps about the origin: straight, curved, squiggled or zigzag."""
+    """A random walk of unit steps through the origin: straight, curved, squiggled or zigzag."""
     steps = int(np.exp(rng.uniform(*np.log(LENGTHS))))
     heading = rng.uniform(0, 2 * np.pi)
     style = rng.integers(4)
@@ -36,7 +38,7 @@ def stroke(rng: np.random.Generator) -> Points:
         bend = (0.01, 0.06, 0.25)[style]
         turns = np.cumsum(rng.normal(0, bend, steps)) + rng.normal(0, bend / 4) * np.arange(steps)
     path = np.cumsum(np.stack((np.cos(heading + turns), np.sin(heading + turns)), axis=1), axis=0)
-    return np.asarray(path - path[steps // 2], np.float32)
+    return np.asarray(path - path[int(rng.integers(steps))], np.float32)
 
 
 def draw(path: Points, width: int, dotted: bool, size: tuple[int, int]) -> Mask:
@@ -76,7 +78,7 @@ def plant(mask: Mask, labels: list[str], rng: np.random.Generator) -> list[tuple
         for _ in range(TRIES if len(places) else 0):
             y, x = places[int(rng.integers(len(places)))]
             path = stroke(rng) + np.array([x, y], np.float32)
-            thick = int(np.exp(rng.uniform(np.log(2), np.log(14))))
+            thick = int(np.exp(rng.uniform(np.log(2), np.log(THICKEST))))
             low = np.floor(path.min(0)).astype(int) - thick - 12
             high = np.ceil(path.max(0)).astype(int) + thick + 12
             if low.min() < 0 or high[0] > width or high[1] > height:
@@ -97,6 +99,8 @@ def plant(mask: Mask, labels: list[str], rng: np.random.Generator) -> list[tuple
             y1, y2 = low[1] + y_changed.min(), low[1] + y_changed.max() + 1
             if used[y1:y2, x1:x2].any():
                 continue
+            if label == "open" and is_slot((before != after).astype(np.uint8)):
+                continue  # a long straight cut is as likely the layout's own channel
             mask[window] = after
             used[max(y1 - CLEAR, 0) : y2 + CLEAR, max(x1 - CLEAR, 0) : x2 + CLEAR] = 1
             margin = int(rng.integers(*MARGINS))
@@ -105,36 +109,3 @@ def plant(mask: Mask, labels: list[str], rng: np.random.Generator) -> list[tuple
             planted.append((label, (left, top, right, bottom)))
             break
     return planted
-
-
-def add_decoys(mask: Mask, rng: np.random.Generator) -> None:
-    """Small round drill holes in wide copper and straight designed channels through planes; in place."""
-    radius = rng.uniform(3.0, 7.0)  # one drill a board, as a rule
-    for _ in range(int(rng.poisson(5))):
-        room = np.argwhere(cv2.distanceTransform(mask, cv2.DIST_L2, 3) > radius + 5)
-        if not len(room):
-            break
-        y, x = room[int(rng.integers(len(room)))]
-        own = max(radius * rng.uniform(0.85, 1.15), 2.5)
-        shift = 4  # fractional bits: small discs need sub-pixel centres to look round
-        cv2.circle(mask, (int(x) << shift, int(y) << shift), int(own * (1 << shift)), (0,), -1, cv2.LINE_8, shift)
-    for _ in range(int(rng.integers(0, 4)) if mask.mean() > 0.35 else 0):
-        add_channel(mask, rng)
-
-
-def add_channel(mask: Mask, rng: np.random.Generator) -> None:
-    """A designed gap between planes: straight pieces at right angles, wide ones and narrow ones by turns; in place.
-
-    An open is a ragged gap in a line; a slot that goes on from a wider slot is the layout's own.
-    """
-    height, width = mask.shape
-    point = np.array([rng.uniform(0, width), rng.uniform(0, height)])
-    widths = (int(rng.integers(3, 8)), int(rng.integers(7, 18)))
-    across = bool(rng.random() < 0.5)
-    for piece in range(int(rng.integers(2, 8))):
-        step = np.array([1.0, 0.0] if across else [0.0, 1.0]) * rng.choice((-1, 1)) * rng.uniform(25, 160)
-        ends = [(int(x), int(y)) for x, y in (point, point + step)]
-        cv2.line(mask, ends[0], ends[1], (0,), widths[piece % 2])
-        point = point + step
-        if rng.random() < 0.6:
-            across = not across

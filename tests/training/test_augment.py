@@ -119,3 +119,13 @@ def test_a_thresholded_scene_is_learnt_as_its_negative(
     crop = augment.crop(scene, 320, np.random.default_rng(2), bright_copper=bright_copper)
     shown = 255 if copper == 0 and bright_copper else copper
     assert (crop.image == shown).mean() == pytest.approx(0.25)
+
+
+@pytest.mark.parametrize(("width", "expected"), [(80, [IGNORED]), (34, [0])])
+def test_exchanged_a_long_thin_short_is_not_taught_as_an_open(
+    width: int, expected: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(augment, "INVERTED", 1.0)
+    scene = Scene(np.zeros((320, 320), np.uint8), np.array([[100, 100, 100 + width, 128]], np.float32), np.array([1]))
+    crop = augment.crop(scene, 320, np.random.default_rng(0), counterparts={0: 1, 1: 0}, bridges=frozenset({1}))
+    assert crop.labels.tolist() == expected

@@ -1,10 +1,10 @@
-"""Hand-drawn defects: the copper decides the label, and decoys leave the copper's pieces alone."""
+"""Hand-drawn defects: the copper decides the label."""
 
 import numpy as np
 import pytest
 
 from training import scribble
-from training.render.layer import pieces
+from training.decoys import is_slot
 
 
 def lines() -> scribble.Mask:
@@ -57,11 +57,13 @@ def test_judgement(patch: tuple[slice, slice], adding: bool, expected: str) -> N
     assert scribble.judge(before, after, adding) == expected
 
 
-def test_decoys_are_round_holes_inside_copper() -> None:
-    mask = np.zeros((320, 320), np.uint8)
-    mask[40:280, 60:160] = 1  # a third: no channels
-    before = pieces(mask)
-    scribble.add_decoys(mask, np.random.default_rng(2))
-    after = pieces(mask)
-    assert after[0] == before[0]
-    assert after[1] > before[1]
+def test_a_cut_through_a_wide_land_is_no_straight_channel() -> None:
+    land = np.zeros((320, 320), np.uint8)
+    land[:, 140:180] = 1
+    opens = 0
+    for seed in range(60):
+        mask = land.copy()
+        for _ in scribble.plant(mask, ["open"], np.random.default_rng(seed)):
+            opens += 1
+            assert not is_slot((land != mask).astype(np.uint8))
+    assert opens >= 20
