@@ -2,8 +2,8 @@
 
     python -m training train inner-layer --minutes 30 --out runs/inner
 
-The schedule ends after `--iterations`, or earlier when `--minutes` of wall time are over: the cosine follows
-whichever is nearer its end, so that a run on a slow machine still ends with a small learning rate.
+The schedule ends when `--minutes` of wall time are over, or after `--iterations`: the cosine follows whichever is
+nearer its end, so that a run on a slow machine still ends with a small learning rate.
 """
 
 # mypy: disallow-untyped-calls=False, disallow-untyped-decorators=False
@@ -36,6 +36,7 @@ from training.scene import Source
 # a tenth of the time. The variables are read at process start only, hence the re-exec.
 ALLOCATOR = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "8589934592", "MALLOC_TOP_PAD_": "67108864"}
 
+ITERATIONS = 20_000  # of a run that nothing else ends
 WARMUP = 150
 FINAL_RATE = 0.02
 EMA_DECAY = 0.9985
@@ -209,7 +210,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder that holds deeppcb/")
     parser.add_argument("--out", type=Path, required=True, help="folder of checkpoints; an interrupted run continues")
     parser.add_argument("--minutes", type=float, default=0.0, help="end the schedule after this wall time; 0: no limit")
-    parser.add_argument("--iterations", type=int, default=20000, help="end of the schedule in batches")
+    parser.add_argument(
+        "--iterations",
+        type=int,
+        default=0,
+        help=f"end the schedule after so many batches; 0: no limit, or {ITERATIONS} without --minutes",
+    )
     parser.add_argument("--batch", type=int, default=Plan.batch, help="crops a batch")
     parser.add_argument("--pool", type=Path, help="folder of rendered boards (`python -m training pool`) to mix in")
     parser.add_argument(
@@ -247,7 +253,7 @@ def run(args: argparse.Namespace) -> int:
     wide = recipes.WIDE_SHARE if args.pool else 0.0
     plan = Plan(
         tuple(recipe.slugs),
-        args.iterations,
+        args.iterations or (sys.maxsize if args.minutes else ITERATIONS),
         args.minutes,
         batch=args.batch,
         rate=args.rate,

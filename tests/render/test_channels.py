@@ -6,7 +6,7 @@ import pytest
 
 from training.render import artwork, channels
 from training.render.artwork import draw_artwork
-from training.render.routing import Sheet
+from training.render.canvas import Sheet
 
 SIZE = (400, 500)
 

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from training.render import alkaline_outer_layer, holes, plating
+from training.render import alkaline_outer_layer, film, holes, plating
 from training.render.artwork import draw_artwork
 from training.render.board import PROCESSES, render_board
 from training.render.drawing import disc
@@ -126,9 +126,9 @@ def laid(what: str, seeds: int) -> list[tuple[np.ndarray, np.ndarray]]:
     for seed in range(seeds):
         artwork = draw_artwork((400, 400), PITCH, np.random.default_rng(seed), False)
         coverage = artwork.copper.astype(np.float32)
-        film = plating.Film(coverage, artwork.copper, PITCH, MARGIN_PX, np.random.default_rng(seed))
-        getattr(film, what)(Truth())
-        thin = coverage - artwork.copper > plating.SHOWS
+        thin_copper = film.Film(coverage, artwork.copper, PITCH, MARGIN_PX, np.random.default_rng(seed))
+        getattr(thin_copper, what)(Truth())
+        thin = coverage - artwork.copper > film.SHOWS
         if thin.any():
             found.append((artwork.copper, thin))
     assert len(found) > 15
@@ -139,7 +139,7 @@ def test_a_fringe_grows_from_one_conductor_and_meets_no_other() -> None:
     for copper, thin in laid("creep", 30):
         count, conductors = cv2.connectedComponents(copper, connectivity=4)
         away = [cv2.distanceTransform((conductors != one).astype(np.uint8), cv2.DIST_L2, 5) for one in range(1, count)]
-        assert sum(float(distance[thin].min()) < plating.BETWEEN_PX - 0.5 for distance in away) == 1
+        assert sum(float(distance[thin].min()) < film.BETWEEN_PX - 0.5 for distance in away) == 1
 
 
 def test_a_web_of_film_holds_together_but_for_the_lines_between() -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from training.render import holes, plating
 from training.render.defects import ETCH_LABELS, FINE_SIZES_UM
 from training.render.etch import Etch
+from training.render.film import Film
 from training.render.look import Look
 from training.render.noise import Image, Mask
 from training.render.scene import Scene, Truth, etched, scatter
@@ -51,7 +52,7 @@ def render(scene: Scene) -> tuple[Image, Truth]:
         keep_out,
         FINE_SIZES_UM,
     )
-    film = plating.Film(coverage, scene.artwork.copper, scene.um_per_px, margin, film_rng)
+    film = Film(coverage, scene.artwork.copper, scene.um_per_px, margin, film_rng)
     count = Counter(scene.wanted)
     for _ in range(count["film_pinch"]):
         film.pinch(truth)

@@ -11,9 +11,9 @@ from itertools import pairwise
 
 import numpy as np
 
+from training.render.canvas import Sheet
 from training.render.drawing import line
 from training.render.noise import Mask, Points
-from training.render.routing import Sheet
 
 WIDTHS = (10.0, 80.0)  # px of the widest channels of a sheet
 SHARES = (0.3, 0.5, 1.0, 1.0)  # of that, the widths its channels have

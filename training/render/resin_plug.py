@@ -9,6 +9,7 @@ import numpy as np
 from training.render import plugs
 from training.render.look import Look
 from training.render.noise import Image, smooth
+from training.render.resin import Resin
 from training.render.scene import Scene, Truth, scatter
 from training.render.shade import capture, paint
 from training.render.surface import FOREIGN_UM, foreign_object, harmless
@@ -40,7 +41,7 @@ def render(scene: Scene) -> tuple[Image, Truth]:
     harmless(image, clean_rng, scene.um_per_px)
     discs = plugs.layout((height, width), scene.um_per_px, layout_rng)
     truth = Truth()
-    style = plugs.Resin.sample(look, plug_rng)
+    style = Resin.sample(look, plug_rng)
     # Smears lie below the plugs, so that the plugs stay in sight; dirt lies on top of everything.
     for label in scene.wanted:
         if label == "resin_residue":
