@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import copy
-import itertools
 import math
 import os
 import sys
@@ -21,9 +20,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from training import real_sets
+from training import real_sets, start
 from training.assign import PieceBatch
 from training.batches import Plan, batches
 from training.loss import detection_loss
@@ -43,7 +42,6 @@ EMA_DECAY = 0.9985
 CLIP = 10.0
 LOG_EVERY = 50
 SAVE_SECONDS = 60.0
-STATISTICS = 12  # batches from which a model.onnx that is trained further gets its batch norms back
 
 
 def restart_with_allocator() -> None:
@@ -71,47 +69,6 @@ def update_average(average: nn.Module, model: nn.Module, iteration: int) -> None
             kept.copy_(new)
 
 
-def load_matching(model: nn.Module, weights: dict[str, Tensor], theirs: list[str], ours: tuple[str, ...]) -> None:
-    """Take over the weights of another net; of the last layer, the rows of the labels that both have."""
-    own = model.state_dict()
-    shared = [slug for slug in theirs if slug in ours]
-    to, of = [ours.index(slug) for slug in shared], [theirs.index(slug) for slug in shared]
-    for name, value in weights.items():
-        if ".labels." in name:
-            own[name][to] = value[of]
-        elif name in own and value.shape == own[name].shape:
-            own[name] = value
-    model.load_state_dict(own)
-
-
-def starting_weights(
-    path: Path, plan: Plan, sources: list[tuple[float, Source]]
-) -> tuple[dict[str, Tensor], list[str]]:
-    """The weights of another run's checkpoint or of a shipped model.onnx, and its labels."""
-    if path.suffix != ".onnx":
-        saved = torch.load(path, map_location="cpu", weights_only=True)
-        return dict(saved["average"]), list(saved["slugs"])
-    from training import warm_start  # onnx is needed here only
-
-    detector, slugs = warm_start.load(path)
-    feed = batches(plan, sources, 0)
-    warm_start.unfold(detector, (batch.images for batch in itertools.islice(feed, STATISTICS)))
-    feed.close()
-    return detector.state_dict(), slugs
-
-
-def history(path: Path) -> list[str]:
-    """What the weights of a checkpoint or a model.onnx have learnt from, in sentences, the latest first."""
-    if path.suffix == ".onnx":
-        import onnx  # needed here only
-
-        from training import model_file
-
-        return [model_file.metadata(onnx.load(path)).get("provenance", "not known.")]
-    saved = torch.load(path, map_location="cpu", weights_only=True)
-    return list(dict.fromkeys([*saved["learnt"], *saved["before"]]))
-
-
 def train(plan: Plan, sources: list[tuple[float, Source]], out: Path, start_from: Sequence[Path] = ()) -> Path:
     """Train to the end of the plan; returns the checkpoint, which is rewritten every minute.
 
@@ -127,12 +84,12 @@ def train(plan: Plan, sources: list[tuple[float, Source]], out: Path, start_from
     model = Detector(len(plan.slugs)).to(device).to(memory_format=torch.channels_last)
     fresh = not path.exists()
     for earlier in reversed(start_from if fresh else ()):
-        load_matching(model, *starting_weights(earlier, plan, sources), plan.slugs)
+        start.load_matching(model, *start.weights(earlier, plan, sources), plan.slugs)
     average = copy.deepcopy(model).eval()
     optimizers = build_optimizers(model, plan.rate)
     iteration, spent = 0, 0.0
     if fresh:
-        before = list(dict.fromkeys(sentence for earlier in start_from for sentence in history(earlier)))
+        before = list(dict.fromkeys(sentence for earlier in start_from for sentence in start.history(earlier)))
     else:
         saved = torch.load(path, map_location=device, weights_only=True)
         model.load_state_dict(saved["model"])
