@@ -34,10 +34,10 @@ from training.rendered import EDGE, SIDE, thinned
 from training.scene import Scene
 
 SCRIBBLED = 0.6  # share of template and procedural tiles whose defects are drawn by hand, not etched
-KINDS = {"procedural": 0.45, "template": 0.30, "shaded": 0.25}
+KINDS = {"procedural": 0.35, "template": 0.25, "shaded": 0.40}
 # For inner-layer-clean, whose weights may not come from research-only data: `artwork` is of open-hardware boards.
 CLEAN_KINDS = {"procedural": 0.55, "artwork": 0.45}
-LOOKS = {"binary": 0.4, "grey": 0.28, "colour": 0.32}
+LOOKS = {"binary": 0.2, "grey": 0.37, "colour": 0.43}  # the real boards beside them are all near-binary
 CLEAN = 0.12  # share of tiles without planted defects
 PER_TILE = 11.0  # mean number of planted defects
 # Scratches and foreign objects have no real pictures to learn from and are the hardest: drawn more often.

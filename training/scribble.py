@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.decoys import is_slot
+from training.render.design_rules import without_islands
 from training.render.layer import pieces
 
 Mask = NDArray[np.uint8]  # (H, W), 1 is copper
@@ -22,16 +23,19 @@ REMOVING = ("open", "nick", "pinhole")
 LENGTHS = (8.0, 160.0)  # px of the path
 THICKEST = 20  # px of a stroke
 MARGINS = (7, 12)  # px that annotators leave round a defect
+CRUMB_PX = 8.0  # diameter
 TRIES = 40
 CLEAR = 8  # px between defects
 LEAST = 12  # changed pixels
 
 
 def stroke(rng: np.random.Generator) -> Points:
-    """A random walk of unit steps through the origin: straight, curved, squiggled or zigzag."""
+    """A path of unit steps through the origin: straight, curved, squiggled, zigzag, or to and fro as one shades."""
     steps = int(np.exp(rng.uniform(*np.log(LENGTHS))))
     heading = rng.uniform(0, 2 * np.pi)
-    style = rng.integers(4)
+    style = rng.integers(5)
+    if style == 4:
+        return hatching(heading, rng)
     if style == 3:  # zigzag along a line
         turns = np.repeat(rng.choice((-1.0, 1.0), steps // 4 + 1) * rng.uniform(0.5, 1.2), 4)[:steps]
     else:
@@ -39,6 +43,16 @@ def stroke(rng: np.random.Generator) -> Points:
         turns = np.cumsum(rng.normal(0, bend, steps)) + rng.normal(0, bend / 4) * np.arange(steps)
     path = np.cumsum(np.stack((np.cos(heading + turns), np.sin(heading + turns)), axis=1), axis=0)
     return np.asarray(path - path[int(rng.integers(steps))], np.float32)
+
+
+def hatching(heading: float, rng: np.random.Generator) -> Points:
+    """A path of about unit steps through the origin that goes to and fro, each way a few px beside the last."""
+    rows, length, gap = int(rng.integers(3, 9)), rng.uniform(8, 30), rng.uniform(2.5, 6)
+    along = np.concatenate([np.linspace(0, length, int(length))[:: 1 if row % 2 else -1] for row in range(rows)])
+    across = np.linspace(0, rows * gap, len(along)) + rng.normal(0, 0.4, len(along))
+    ahead = np.array([np.cos(heading), np.sin(heading)])
+    path = along[:, None] * ahead + across[:, None] * np.array([-ahead[1], ahead[0]])
+    return np.asarray(path - path[int(rng.integers(len(path)))], np.float32)
 
 
 def draw(path: Points, width: int, dotted: bool, size: tuple[int, int]) -> Mask:
@@ -53,7 +67,14 @@ def draw(path: Points, width: int, dotted: bool, size: tuple[int, int]) -> Mask:
 
 
 def judge(before: Mask, after: Mask, adding: bool) -> str | None:
-    """The label of a change of a window, by how copper and laminate fall to pieces; None for a muddle."""
+    """The label of a change of a window, by how copper and laminate fall to pieces; None for a muddle.
+
+    Crumbs that a hatching leaves within itself are no pieces.
+    """
+    if adding:
+        before, after = (1 - without_islands(1 - mask, CRUMB_PX) for mask in (before, after))
+    else:
+        before, after = (without_islands(mask, CRUMB_PX) for mask in (before, after))
     parts, gaps = np.subtract(pieces(after), pieces(before))
     if adding:
         if parts <= -1:

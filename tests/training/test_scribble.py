@@ -67,3 +67,15 @@ def test_a_cut_through_a_wide_land_is_no_straight_channel() -> None:
             opens += 1
             assert not is_slot((land != mask).astype(np.uint8))
     assert opens >= 20
+
+
+def test_crumbs_within_a_hatching_do_not_make_it_an_open_or_a_muddle() -> None:
+    before = lines()[:, :100]
+    nick = before.copy()
+    nick[100:130, 24:40] = 0
+    nick[110:115, 28:33] = 1  # left within it, joined to nothing
+    assert scribble.judge(before, nick, adding=False) == "nick"
+    spur = before.copy()
+    spur[100:130, 38:52] = 1
+    spur[110:115, 43:47] = 0
+    assert scribble.judge(before, spur, adding=True) == "spur"
