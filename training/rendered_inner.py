@@ -34,10 +34,13 @@ from training.rendered import EDGE, SIDE, thinned
 from training.scene import Scene
 
 SCRIBBLED = 0.6  # share of template and procedural tiles whose defects are drawn by hand, not etched
-KINDS = {"procedural": 0.35, "template": 0.25, "shaded": 0.40}
+KINDS = {"procedural": 0.45, "template": 0.30, "shaded": 0.25}
+LOOKS = {"binary": 0.4, "grey": 0.28, "colour": 0.32}
+# To learn from beside real boards, which are all near-binary: fewer such, more real ones shaded.
+BESIDE_REAL_KINDS = {"procedural": 0.35, "template": 0.25, "shaded": 0.40}
+BESIDE_REAL_LOOKS = {"binary": 0.2, "grey": 0.37, "colour": 0.43}
 # For inner-layer-clean, whose weights may not come from research-only data: `artwork` is of open-hardware boards.
 CLEAN_KINDS = {"procedural": 0.55, "artwork": 0.45}
-LOOKS = {"binary": 0.2, "grey": 0.37, "colour": 0.43}  # the real boards beside them are all near-binary
 CLEAN = 0.12  # share of tiles without planted defects
 PER_TILE = 11.0  # mean number of planted defects
 # Scratches and foreign objects have no real pictures to learn from and are the hardest: drawn more often.
@@ -162,9 +165,11 @@ def render_tile(
     edge of training's.
     """
     rng = np.random.default_rng((seed, number))
-    kinds = CLEAN_KINDS if layers else KINDS
+    kinds, looks = (KINDS, LOOKS) if held_out else (BESIDE_REAL_KINDS, BESIDE_REAL_LOOKS)
+    if layers:
+        kinds, looks = CLEAN_KINDS, LOOKS
     kind = str(rng.choice(list(kinds), p=list(kinds.values())))
-    look_kind = str(rng.choice(list(LOOKS), p=list(LOOKS.values())))
+    look_kind = str(rng.choice(list(looks), p=list(looks.values())))
     if kind == "shaded" and look_kind == "binary":
         look_kind = "grey"  # the raw image itself is the binary look
     edge = not held_out and rng.random() < EDGE["train"]
