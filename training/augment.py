@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pcb_aoi import polarity
 from training import decoys, pieces
 from training.pieces import Pieces
+from training.render.inner_layer import MARGIN_PX
 from training.scene import IGNORED, Boxes, Image, Labels, Scene
 
 NEAR_DEFECT = 0.8  # share of crops placed to hold a chosen defect
@@ -26,7 +27,6 @@ FEATURES = 0.5  # share of near-binary crops that get designed features which lo
 VISIBLE = 0.6  # a defect cut by the crop to less than this is ignored
 JUDGEABLE_PX = 4.0  # a remnant thinner than this is not even ignored: nothing of it can be seen
 FRAGMENT_PX = 14.0  # longest side from which the rest of a cut scratch is still called one
-DRAWN_MARGIN = 10  # px that annotators of the near-binary set leave round a defect
 CONTRAST = 0.3  # share of crops whose grey levels are changed
 
 
@@ -206,7 +206,7 @@ def crop(
         boxes, points = boxes * np.float32(side / window), points * np.float32(side / window)
     if counterparts and rng.random() < INVERTED and is_near_binary(image):
         image = 255 - image
-        slots = np.isin(labels, list(bridges)) & decoys.slim(boxes, DRAWN_MARGIN)
+        slots = np.isin(labels, list(bridges)) & decoys.slim(boxes, MARGIN_PX)
         labels = np.array([counterparts.get(label, label) for label in labels.tolist()], np.int64)
         labels[slots] = IGNORED
     if rng.random() < FEATURES and is_near_binary(image):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import queue
 import threading
 from collections.abc import Generator
@@ -19,14 +20,16 @@ from training.pieces import Pieces
 from training.rendered import LONG_LABELS
 from training.scene import PADDING, Source
 
+ITERATIONS = 20_000  # of a run that nothing else ends
+
 
 @dataclass(frozen=True)
 class Plan:
     """What a run does; stored in its checkpoints."""
 
     slugs: tuple[str, ...]
-    iterations: int
-    minutes: float
+    iterations: int  # 0: no limit but `minutes`
+    minutes: float  # 0: no limit but `iterations`
     batch: int = 8
     side: int = 320
     wide_share: float = 0.0  # share of batches of a quarter as many crops twice as wide: defects as long as a tile
@@ -39,6 +42,11 @@ class Plan:
     # Labels that become each other when copper and laminate are exchanged.
     counterparts: tuple[tuple[str, str], ...] = (("open", "short"), ("nick", "spur"), ("pinhole", "residual_copper"))
     bridges: tuple[str, ...] = ("short",)  # of these, long thin ones have no certain counterpart
+
+    @property
+    def end(self) -> float:
+        """Batches after which the schedule ends, if it is not over sooner."""
+        return self.iterations or (math.inf if self.minutes else ITERATIONS)
 
 
 class Batch(NamedTuple):

@@ -19,7 +19,8 @@ BITS = 4  # fixed-point coordinates of cv2: 1/16 px
 WIDE, NECK = (7.0, 16.0), (2.5, 8.0)  # px: widths of a slot and of its neck
 MOUTH = 10.0  # px that is wide on either side of a neck at least
 LAND = 6.0  # px of copper that a slot has on either side at least
-REACH = (20.0, 120.0)  # px from the end of a neck to where its slot ends in copper, if nothing is met before
+DEAD_END = 20.0  # px from the end of a neck to where its slot ends in copper, if it meets no channel
+FARTHEST = 120.0  # px from the end of a neck to the channel that its slot runs on to
 SLIM, SLIM_PX = 2.5, 16.0  # a cut so many times as long as wide, and so long, may be a designed slot
 STRAIGHT = 0.75  # if it fills so much of the rectangle round it
 
@@ -135,7 +136,7 @@ def _room(copper: Mask, free: Mask, middle: Points, step: Points, neck: float, w
 
     The first `neck` px must be copper.
     """
-    reach = int(neck + REACH[1])
+    reach = int(neck + FARTHEST)
     side = (width / 2 + LAND) * np.array([-step[1], step[0]])
     lines = middle + np.arange(reach)[:, None] * step + np.array([0 * side, side, -side])[:, None]
     x, y = np.round(lines).astype(int).transpose(2, 0, 1)
@@ -144,7 +145,7 @@ def _room(copper: Mask, free: Mask, middle: Points, step: Points, neck: float, w
     x, y = x.clip(0, length - 1), y.clip(0, height - 1)
     solid, clear = (copper[y, x] > 0) & inside, (free[y, x] > 0) | ~inside
     met = np.flatnonzero(~solid[0])
-    end = int(met[0]) + 3 if len(met) else int(neck + REACH[0])
+    end = int(met[0]) + 3 if len(met) else int(neck + DEAD_END)
     land = max(end - int(LAND) - 3, int(neck))  # a channel met at a slant is met by one side first
     if end < neck + MOUTH or end > reach or not clear[:, :end].all() or not solid[1:, :land].all():
         return 0.0

@@ -193,7 +193,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--label", action="append", default=[], metavar="NAME=SLUG", help="map a label; NAME=: ignore it"
     )
     parser.add_argument("--minutes", type=float, default=20.0, help="length of the training")
-    parser.add_argument("--iterations", type=int, default=20000, help="end of the training in batches, if earlier")
+    parser.add_argument("--iterations", type=int, default=0, help="end the training after so many batches, if earlier")
     parser.add_argument("--keep-pool", type=Path, help="rendered boards (`python -m training pool`) to mix in")
     parser.add_argument("--held-out", type=float, default=0.2, help="share of the images to measure with")
     parser.add_argument("--um-per-px", type=float, help="pixel pitch, if PCB_AOI_UM_PER_PX is set for the function")

@@ -165,9 +165,9 @@ def render_tile(
     edge of training's.
     """
     rng = np.random.default_rng((seed, number))
-    kinds, looks = (KINDS, LOOKS) if held_out else (BESIDE_REAL_KINDS, BESIDE_REAL_LOOKS)
-    if layers:
-        kinds, looks = CLEAN_KINDS, LOOKS
+    beside_real = not held_out and not layers
+    kinds = CLEAN_KINDS if layers else BESIDE_REAL_KINDS if beside_real else KINDS
+    looks = BESIDE_REAL_LOOKS if beside_real else LOOKS
     kind = str(rng.choice(list(kinds), p=list(kinds.values())))
     look_kind = str(rng.choice(list(looks), p=list(looks.values())))
     if kind == "shaded" and look_kind == "binary":

@@ -22,9 +22,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from training import real_sets, start
+from training import real_sets, starting_weights
 from training.assign import PieceBatch
-from training.batches import Plan, batches
+from training.batches import ITERATIONS, Plan, batches
 from training.loss import detection_loss
 from training.muon import build_optimizers
 from training.net import Detector
@@ -35,7 +35,6 @@ from training.scene import Source
 # a tenth of the time. The variables are read at process start only, hence the re-exec.
 ALLOCATOR = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "8589934592", "MALLOC_TOP_PAD_": "67108864"}
 
-ITERATIONS = 20_000  # of a run that nothing else ends
 WARMUP = 150
 FINAL_RATE = 0.02
 EMA_DECAY = 0.9985
@@ -84,12 +83,13 @@ def train(plan: Plan, sources: list[tuple[float, Source]], out: Path, start_from
     model = Detector(len(plan.slugs)).to(device).to(memory_format=torch.channels_last)
     fresh = not path.exists()
     for earlier in reversed(start_from if fresh else ()):
-        start.load_matching(model, *start.weights(earlier, plan, sources), plan.slugs)
+        starting_weights.load_matching(model, *starting_weights.read(earlier, plan, sources), plan.slugs)
     average = copy.deepcopy(model).eval()
     optimizers = build_optimizers(model, plan.rate)
     iteration, spent = 0, 0.0
     if fresh:
-        before = list(dict.fromkeys(sentence for earlier in start_from for sentence in start.history(earlier)))
+        sentences = [sentence for earlier in start_from for sentence in starting_weights.history(earlier)]
+        before = list(dict.fromkeys(sentences))
     else:
         saved = torch.load(path, map_location=device, weights_only=True)
         model.load_state_dict(saved["model"])
@@ -121,7 +121,7 @@ def train(plan: Plan, sources: list[tuple[float, Source]], out: Path, start_from
     feed = batches(plan, sources, iteration)
     for images, boxes, labels, taught, pieces in feed:
         spent = time.monotonic() - began
-        progress = max(iteration / plan.iterations, spent / 60 / plan.minutes if plan.minutes else 0.0)
+        progress = max(iteration / plan.end, spent / 60 / plan.minutes if plan.minutes else 0.0)
         if progress >= 1:
             break
         rate = learning_rate(iteration, progress)
@@ -210,7 +210,7 @@ def run(args: argparse.Namespace) -> int:
     wide = recipes.WIDE_SHARE if args.pool else 0.0
     plan = Plan(
         tuple(recipe.slugs),
-        args.iterations or (sys.maxsize if args.minutes else ITERATIONS),
+        args.iterations,
         args.minutes,
         batch=args.batch,
         rate=args.rate,

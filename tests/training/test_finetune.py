@@ -23,7 +23,7 @@ pytest.importorskip("pycocotools", reason="needs the extra `train` (pycocotools)
 torch = pytest.importorskip("torch", reason="needs the extra `train` (torch)")
 
 from pcb_aoi import check
-from training import export, finetune, model_file, start, train, versions
+from training import export, finetune, model_file, starting_weights, train, versions
 from training.annotated import split
 from training.annotated.annotations import AnnotationError, Entry, Report
 from training.annotated.archive import Archive
@@ -37,7 +37,7 @@ FUNCTION = "acid-outer-layer"
 
 @pytest.fixture(autouse=True)
 def few_statistics(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(start, "STATISTICS", 1)
+    monkeypatch.setattr(starting_weights, "STATISTICS", 1)
 
 
 @pytest.fixture
@@ -145,7 +145,7 @@ def test_worse_weights_are_not_taken_and_a_second_call_goes_on_where_the_first_e
     assert state(root) == before
     assert "not better" in capsys.readouterr().out
     assert not (root / "functions" / "previous").exists()
-    monkeypatch.setattr(start, "weights", lambda *_: pytest.fail("a finished run starts anew"))
+    monkeypatch.setattr(starting_weights, "read", lambda *_: pytest.fail("a finished run starts anew"))
     assert finetune.finetune(arguments(root, "--data", str(data), "--accept")) == 0
     assert "continuing" in capsys.readouterr().out
     assert state(root)[0] == "0.3.1"

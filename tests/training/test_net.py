@@ -137,6 +137,19 @@ def test_batches_depend_on_the_seed_and_the_number_alone() -> None:
         assert torch.equal(a, b)
 
 
+@pytest.mark.parametrize(("length", "becomes"), [(80, IGNORED), (34, 0)])
+def test_exchanged_a_short_as_long_and_thin_as_a_slot_is_no_open(
+    length: int, becomes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(augment, "INVERTED", 1.0)
+    monkeypatch.setattr(augment, "NEAR_DEFECT", 1.0)
+    slugs = ("open", "short", "nick", "spur", "pinhole", "residual_copper")
+    box = np.array([[100, 100, 100 + length, 128]], np.float32)
+    short = SceneList([Scene(np.zeros((320, 320), np.uint8), box, np.array([1]))])
+    labels = next(batches.batches(batches.Plan(slugs, 10, 0.0, batch=4, side=160), [(1.0, short)])).labels
+    assert set(labels[labels != PADDING].tolist()) == {becomes}
+
+
 def test_a_failing_source_ends_the_run() -> None:
     class Broken:
         def draw(self, rng: np.random.Generator) -> Scene:

@@ -24,7 +24,7 @@ def test_a_member_renumbers_its_labels_and_says_which_it_teaches() -> None:
 
 torch = pytest.importorskip("torch", reason="needs the extra `train` (torch)")
 
-from training import export, loss, start
+from training import export, loss, starting_weights
 from training.net import Detector
 
 
@@ -59,7 +59,7 @@ def test_one_functions_labels_come_out_in_its_own_order() -> None:
 def test_another_nets_rows_are_taken_over_by_name() -> None:
     theirs, ours = Detector(2), Detector(3)
     before = ours.head8.labels.weight.clone()
-    start.load_matching(ours, dict(theirs.state_dict()), ["open", "short"], ("nick", "short", "open"))
+    starting_weights.load_matching(ours, dict(theirs.state_dict()), ["open", "short"], ("nick", "short", "open"))
     assert torch.equal(ours.head8.labels.weight[[2, 1]], theirs.head8.labels.weight)
     assert torch.equal(ours.head8.labels.weight[0], before[0])
     assert torch.equal(ours.state_dict()["stem.0.0.weight"], theirs.state_dict()["stem.0.0.weight"])

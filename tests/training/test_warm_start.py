@@ -5,7 +5,7 @@
 
 import argparse
 import copy
-import sys
+import math
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,7 @@ from torch import Tensor
 from training_exports import Item, unpacked, yolo
 
 from pcb_aoi import polarity
-from training import export, model_file, predict, recipes, start, train, warm_start
+from training import batches, export, model_file, predict, recipes, starting_weights, train, warm_start
 from training.batches import Plan
 from training.net import ConvBlock, Detector
 from training.scene import Scene, SceneList
@@ -125,7 +125,7 @@ def test_one_command_trains_shipped_weights_on_a_published_set(
     items = [Item(f"{i}.png", 90, 80, (("copper_burr", 10, 10, 40, 40),), "train") for i in range(3)]
     folder = unpacked(tmp_path / "set", yolo(items, listed=False))
     monkeypatch.setattr(train, "restart_with_allocator", lambda: None)
-    monkeypatch.setattr(start, "STATISTICS", 1)
+    monkeypatch.setattr(starting_weights, "STATISTICS", 1)
     parser = argparse.ArgumentParser()
     train.add_arguments(parser)
     text = f"{function} --real pcb-ind={folder} --out {tmp_path / 'out'} --start-from {file} --iterations 1"
@@ -145,10 +145,10 @@ def test_one_command_trains_shipped_weights_on_a_published_set(
 
 @pytest.mark.parametrize(
     ("options", "expected"),
-    [("--minutes 5", sys.maxsize), ("", train.ITERATIONS), ("--iterations 7 --minutes 5", 7)],
+    [("--minutes 5", math.inf), ("", batches.ITERATIONS), ("--iterations 7 --minutes 5", 7)],
 )
 def test_minutes_alone_end_a_run_however_fast_the_machine(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: str, expected: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: str, expected: float
 ) -> None:
     items = [Item("0.png", 90, 80, (("copper_burr", 10, 10, 40, 40),), "train")]
     folder = unpacked(tmp_path / "set", yolo(items, listed=False))
@@ -159,7 +159,7 @@ def test_minutes_alone_end_a_run_however_fast_the_machine(
     train.add_arguments(parser)
     text = f"acid-outer-layer --real pcb-ind={folder} --out {tmp_path / 'out'} {options}"
     assert train.run(parser.parse_args(text.split())) == 0
-    assert plans[0].iterations == expected
+    assert plans[0].end == expected
 
 
 def test_a_net_for_several_functions_starts_from_the_files_of_each(
@@ -169,7 +169,7 @@ def test_a_net_for_several_functions_starts_from_the_files_of_each(
         net, slugs = warm_start.load(path)
         return net.state_dict(), slugs
 
-    monkeypatch.setattr(start, "weights", as_they_are)
+    monkeypatch.setattr(starting_weights, "read", as_they_are)
     files = [ROOT / "functions" / function / "model.onnx" for function in ("acid-outer-layer", "resin-plug")]
     plan = Plan(tuple(recipes.get("together").slugs), iterations=1, minutes=0.0, batch=1, rate=0.0)
     empty = Scene(np.zeros((320, 320), np.uint8), np.empty((0, 4), np.float32), np.empty(0, np.int64), "empty")
@@ -186,4 +186,4 @@ def test_a_net_for_several_functions_starts_from_the_files_of_each(
         rows = [plan.slugs.index(slugs[row]) for row in new]
         assert torch.equal(own["head8.labels.weight"][rows], net.head8.labels.weight[new])
         given |= set(slugs)
-    assert saved["before"] == [start.history(path)[0] for path in (file, *files)]  # the same history once
+    assert saved["before"] == [starting_weights.history(path)[0] for path in (file, *files)]  # the same history once

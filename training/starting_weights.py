@@ -28,7 +28,7 @@ def load_matching(model: nn.Module, weights: dict[str, Tensor], theirs: list[str
     model.load_state_dict(own)
 
 
-def weights(path: Path, plan: Plan, sources: list[tuple[float, Source]]) -> tuple[dict[str, Tensor], list[str]]:
+def read(path: Path, plan: Plan, sources: list[tuple[float, Source]]) -> tuple[dict[str, Tensor], list[str]]:
     """The weights of another run's checkpoint or of a shipped model.onnx, and its labels."""
     if path.suffix != ".onnx":
         saved = torch.load(path, map_location="cpu", weights_only=True)
