@@ -30,10 +30,10 @@ def test_holes_are_round_and_inside_copper() -> None:
     assert after[1] > before[1]
 
 
-def test_channels_go_through_planes_alone() -> None:
+def test_channels_have_necks() -> None:
     plane = np.ones((320, 320), np.uint8)
     necked = 0
-    for seed in range(20):
+    for seed in range(60):
         mask = plane.copy()
         decoys.add_channel(mask, np.random.default_rng(seed))
         assert 0 < (mask == 0).sum() < plane.size / 3
@@ -79,6 +79,22 @@ def test_necked_slots_leave_lines_and_defects_alone_and_meet_channels() -> None:
         met += changed.any() and laminate_pieces(image) <= laminate_pieces(two_lands())
     assert cut >= 20
     assert met >= 10
+
+
+def test_a_slot_along_a_land_leaves_copper_on_either_side() -> None:
+    land = np.full((320, 320), 255, np.uint8)
+    land[:, 140:170] = 0  # too narrow for a slot across it to be 60 px long
+    copper = (land < 128).astype(np.uint8)
+    along = 0
+    for seed in range(200):
+        image = land.copy()
+        decoys.add_necked_slot(image, copper, np.ones_like(copper), np.random.default_rng(seed))
+        y, x = np.nonzero(image != land)
+        if len(y) and np.ptp(y) > 60:
+            along += 1
+            assert x.min() >= 140 + decoys.LAND - 1
+            assert x.max() < 170 - decoys.LAND + 1
+    assert along >= 10
 
 
 def test_features_keep_clear_of_defects() -> None:
