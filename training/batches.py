@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from training import augment
+from training import augment, net
 from training.assign import PieceBatch
 from training.pieces import LABELS as JOINED
 from training.pieces import Pieces
@@ -35,6 +35,7 @@ class Plan:
     wide_share: float = 0.0  # share of batches of a quarter as many crops twice as wide: defects as long as a tile
     rate: float = 2.5e-3
     seed: int = 1
+    blocks: net.Blocks | None = None  # of the net; None: as many as what it starts from has
     learnt: tuple[str, ...] = ()  # sentences on what the run learns from, for the weights' provenance
     fragments: tuple[str, ...] = LONG_LABELS
     joined: tuple[str, ...] = JOINED  # of these, those learnt in pieces where their trail is known

@@ -12,12 +12,15 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from training.render.design_rules import ISLAND_PX, disc_kernel, without_islands
+
 Mask = NDArray[np.uint8]  # (H, W), 1 is copper
 Points = NDArray[np.float64]  # (N, 2) xy px
 
 BITS = 4  # fixed-point coordinates of cv2: 1/16 px
 WIDE, NECK = (7.0, 16.0), (2.5, 8.0)  # px: widths of a slot and of its neck
 MOUTH = 10.0  # px that is wide on either side of a neck at least
+PLANE = 61  # px: copper as wide as this both ways may have channels
 LAND = 6.0  # px of copper that a slot has on either side at least
 DEAD_END = 20.0  # px from the end of a neck to where its slot ends in copper, if it meets no channel
 FARTHEST = 120.0  # px from the end of a neck to the channel that its slot runs on to
@@ -85,23 +88,39 @@ def add_decoys(mask: Mask, rng: np.random.Generator) -> None:
         own = max(radius * rng.uniform(0.85, 1.15), 2.5)
         # Sub-pixel radii: small discs need them to look round.
         cv2.circle(mask, (int(x) << BITS, int(y) << BITS), int(own * (1 << BITS)), (0,), -1, cv2.LINE_8, BITS)
-    for _ in range(int(rng.integers(0, 4)) if mask.mean() > 0.35 else 0):
-        add_channel(mask, rng)
+    if mask.mean() > 0.35:
+        add_channels(mask, int(rng.integers(0, 4)), rng)
 
 
-def add_channel(mask: Mask, rng: np.random.Generator) -> None:
-    """A designed gap between planes: straight pieces at right angles, most of them with a neck; in place."""
-    height, width = mask.shape
-    point = np.array([rng.uniform(0, width), rng.uniform(0, height)])
+def add_channels(mask: Mask, number: int, rng: np.random.Generator) -> None:
+    """Up to `number` designed gaps through planes, in place: straight pieces at right angles, most of them with a neck.
+
+    Lines and pads stay whole, and no copper narrower than LAND is left beside a gap.
+    """
+    planes = np.asarray(cv2.morphologyEx(mask, cv2.MORPH_OPEN, np.ones((PLANE, PLANE), np.uint8)), np.uint8)
+    starts, fine, cut = np.argwhere(planes), mask & (1 - planes), np.zeros_like(mask)
+    for _ in range(number if len(starts) else 0):
+        _add_channel(cut, fine, starts[int(rng.integers(len(starts)))][::-1].astype(np.float64), rng)
+    left = mask & (1 - cut)
+    solid = np.asarray(cv2.morphologyEx(left, cv2.MORPH_OPEN, disc_kernel(LAND)), np.uint8)
+    mask[:] = np.where(cv2.dilate(cut, disc_kernel(4 * LAND)), without_islands(solid, ISLAND_PX), left)
+
+
+def _add_channel(cut: Mask, fine: Mask, point: Points, rng: np.random.Generator) -> None:
+    """One such gap from `point` on, into `cut`: as far as it keeps LAND clear of `fine` copper; both (H, W), 0 or 1."""
     usual = float(rng.uniform(*WIDE))
     across = bool(rng.random() < 0.5)
     for _ in range(int(rng.integers(2, 8))):
         step = np.array([1.0, 0.0] if across else [0.0, 1.0]) * rng.choice((-1, 1))
         length = float(rng.uniform(25, 160))
         profile = necked(length, rng) if rng.random() < 0.6 else [(0.0, usual), (length, usual)]
-        cut_slot(mask, point, step, profile, 0)
+        piece = np.zeros_like(cut)
+        cut_slot(piece, point, step, profile, 1)
         corner = (int(point[0] * (1 << BITS)), int(point[1] * (1 << BITS)))
-        cv2.circle(mask, corner, int(profile[0][1] / 2 * (1 << BITS)), (0,), -1, cv2.LINE_8, BITS)
+        cv2.circle(piece, corner, int(profile[0][1] / 2 * (1 << BITS)), (1,), -1, cv2.LINE_8, BITS)
+        if fine[cv2.dilate(piece, disc_kernel(2 * LAND)) > 0].any():
+            return
+        cut |= piece
         point = point + step * length
         if rng.random() < 0.6:
             across = not across

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn.utils import fusion
 
 from training import model_file, recipes
-from training.net import ConvBlock, Detector
+from training.net import ConvBlock, Detector, blocks_of
 
 OPSET = 17
 
@@ -60,7 +60,7 @@ def fold(detector: Detector) -> Detector:
 def load_detector(checkpoint: Path) -> tuple[Detector, list[str]]:
     """The averaged weights of a training run, in evaluation mode, and their labels."""
     saved = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    detector = Detector(len(saved["slugs"]))
+    detector = Detector(len(saved["slugs"]), blocks_of(saved["average"]))
     detector.load_state_dict(saved["average"])
     return detector.eval(), list(saved["slugs"])
 

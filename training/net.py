@@ -11,6 +11,7 @@ Convolutions are plain, not depthwise: on a CPU depthwise ones train about four 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import torch
@@ -18,6 +19,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 STRIDES = (8, 32)
+Blocks = tuple[int, int, int]
+BLOCKS: Blocks = (2, 2, 1)  # residual blocks at strides 8, 16 and 32
 # A cell predicts an edge distance of stride * (exp(raw) - SLACK): down to half a cell *behind* its own centre, so
 # that a box thinner than the stride, which contains no cell centre, can still be predicted exactly.
 SLACK = 0.5
@@ -94,6 +97,13 @@ class Head(nn.Module):
         return self.labels(self.label_features(x)), self.distances(self.box_features(x))
 
 
+def blocks_of(names: Iterable[str]) -> Blocks:
+    """How many residual blocks the net has whose tensors are called so, with or without its batch norms."""
+    found = {name.rpartition(".reduce.0.weight")[0] for name in names}
+    at8, at16, at32 = (sum(name.startswith(stage) for name in found) for stage in ("stage8.", "stage16.", "stage32.0."))
+    return at8, at16, at32
+
+
 def stage(inputs: int, outputs: int, blocks: int) -> nn.Sequential:
     """Halve the resolution, then residual blocks."""
     return nn.Sequential(ConvBlock(inputs, outputs, 3, 2), *(Residual(outputs) for _ in range(blocks)))
@@ -102,12 +112,12 @@ def stage(inputs: int, outputs: int, blocks: int) -> nn.Sequential:
 class Detector(nn.Module):
     """float (B, 3, H, W) RGB in [0, 1], H and W multiples of 32 -> Prediction."""
 
-    def __init__(self, labels: int, neck: int = 48) -> None:
+    def __init__(self, labels: int, blocks: Blocks = BLOCKS, neck: int = 48) -> None:
         super().__init__()
         self.stem = nn.Sequential(ConvBlock(3, 32, 8, 4, 2), Residual(32))
-        self.stage8 = stage(32, 64, 2)
-        self.stage16 = stage(64, 128, 2)
-        self.stage32 = nn.Sequential(stage(128, 128, 1), Context(128))
+        self.stage8 = stage(32, 64, blocks[0])
+        self.stage16 = stage(64, 128, blocks[1])
+        self.stage32 = nn.Sequential(stage(128, 128, blocks[2]), Context(128))
         self.lateral8 = nn.Conv2d(64, neck, 1)
         self.lateral16 = nn.Conv2d(128, neck, 1)
         self.lateral32 = nn.Conv2d(128, neck, 1)

@@ -10,13 +10,18 @@ import torch
 from torch import Tensor, nn
 
 from training.batches import Plan, batches
+from training.net import Residual
 from training.scene import Source
 
+FAINT = 0.1  # gain of a block that the other net lacks: enough to learn, hardly a change
 STATISTICS = 12  # batches from which a model.onnx that is trained further gets its batch norms back
 
 
 def load_matching(model: nn.Module, weights: dict[str, Tensor], theirs: list[str], ours: tuple[str, ...]) -> None:
-    """Take over the weights of another net; of the last layer, the rows of the labels that both have."""
+    """Take over the weights of another net; of the last layer, the rows of the labels that both have.
+
+    Residual blocks that the other net lacks start out adding next to nothing.
+    """
     own = model.state_dict()
     shared = [slug for slug in theirs if slug in ours]
     to, of = [ours.index(slug) for slug in shared], [theirs.index(slug) for slug in shared]
@@ -25,6 +30,9 @@ def load_matching(model: nn.Module, weights: dict[str, Tensor], theirs: list[str
             own[name][to] = value[of]
         elif name in own and value.shape == own[name].shape:
             own[name] = value
+    for block, module in model.named_modules():
+        if isinstance(module, Residual) and f"{block}.reduce.0.weight" not in weights:
+            own[f"{block}.restore.1.weight"] = torch.full_like(own[f"{block}.restore.1.weight"], FAINT)
     model.load_state_dict(own)
 
 

@@ -27,7 +27,7 @@ from training.assign import PieceBatch
 from training.batches import ITERATIONS, Plan, batches
 from training.loss import detection_loss
 from training.muon import build_optimizers
-from training.net import Detector
+from training.net import BLOCKS, Detector, blocks_of
 from training.precision import fast_dtype
 from training.scene import Source
 
@@ -80,18 +80,21 @@ def train(plan: Plan, sources: list[tuple[float, Source]], out: Path, start_from
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     dtype = fast_dtype(device.type)
     torch.manual_seed(plan.seed)
-    model = Detector(len(plan.slugs)).to(device).to(memory_format=torch.channels_last)
     fresh = not path.exists()
-    for earlier in reversed(start_from if fresh else ()):
-        starting_weights.load_matching(model, *starting_weights.read(earlier, plan, sources), plan.slugs)
+    earlier = [starting_weights.read(start, plan, sources) for start in (start_from if fresh else ())]
+    saved = {} if fresh else torch.load(path, map_location=device, weights_only=True)
+    weights = saved["model"] if saved else earlier[0][0] if earlier else None
+    blocks = plan.blocks or (BLOCKS if weights is None else blocks_of(weights))
+    model = Detector(len(plan.slugs), blocks).to(device).to(memory_format=torch.channels_last)
+    for theirs, slugs in reversed(earlier):
+        starting_weights.load_matching(model, theirs, slugs, plan.slugs)
     average = copy.deepcopy(model).eval()
     optimizers = build_optimizers(model, plan.rate)
     iteration, spent = 0, 0.0
     if fresh:
-        sentences = [sentence for earlier in start_from for sentence in starting_weights.history(earlier)]
+        sentences = [sentence for start in start_from for sentence in starting_weights.history(start)]
         before = list(dict.fromkeys(sentences))
     else:
-        saved = torch.load(path, map_location=device, weights_only=True)
         model.load_state_dict(saved["model"])
         average.load_state_dict(saved["average"])
         for optimizer, state in zip(optimizers, saved["optimizers"], strict=True):
@@ -192,6 +195,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="checkpoint or model.onnx to take the weights from; of several, the first gives the body and each its "
         "labels: `train together` from the files of the four functions",
     )
+    parser.add_argument(
+        "--blocks",
+        type=int,
+        nargs=3,
+        metavar="N",
+        help="residual blocks at strides 8, 16 and 32, for example 3 3 2 (default: as --start-from, or "
+        f"{' '.join(map(str, BLOCKS))}); more than --start-from has begin as next to nothing",
+    )
     parser.add_argument("--rate", type=float, default=Plan.rate, help="learning rate; lower to refine finished weights")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0: as many as torch likes")
@@ -215,6 +226,7 @@ def run(args: argparse.Namespace) -> int:
         batch=args.batch,
         rate=args.rate,
         seed=args.seed,
+        blocks=tuple(args.blocks) if args.blocks else None,
         wide_share=wide,
         bright_copper=recipe.bright_copper,
         joined=Plan.joined if rendered else (),  # published sets know boxes, no trails

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from training import model_file
-from training.net import ConvBlock, Detector
+from training.net import ConvBlock, Detector, blocks_of
 
 FILTER_RMS = 0.1  # of the weights of a filter, as trained nets of this project have it
 STEM = "stem.0"
@@ -44,7 +44,7 @@ def load(path: Path) -> tuple[Detector, list[str]]:
         ModelFileError: see `read_folded`.
     """
     tensors, slugs = read_folded(path)
-    detector = Detector(len(slugs))
+    detector = Detector(len(slugs), blocks_of(tensors))
     state = detector.state_dict()
     # What is left after folding: a convolution's bias in place of its norm's, the rest under its own name.
     blocks = [name for name, module in detector.named_modules() if isinstance(module, ConvBlock)]

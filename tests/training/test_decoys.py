@@ -33,13 +33,44 @@ def test_holes_are_round_and_inside_copper() -> None:
 def test_channels_have_necks() -> None:
     plane = np.ones((320, 320), np.uint8)
     necked = 0
-    for seed in range(60):
+    for seed in range(200):
         mask = plane.copy()
-        decoys.add_channel(mask, np.random.default_rng(seed))
+        decoys.add_channels(mask, 1, np.random.default_rng(seed))
         assert 0 < (mask == 0).sum() < plane.size / 3
         wide = cv2.erode(1 - mask, np.ones((5, 5), np.uint8), borderValue=1)
         necked += cv2.connectedComponents(wide)[0] > cv2.connectedComponents(1 - mask)[0]  # necks are lost first
     assert necked >= 8
+
+
+def test_channels_keep_clear_of_lines_and_pads_and_leave_no_slivers() -> None:
+    board = np.zeros((400, 400), np.uint8)
+    board[:, 100:300] = 1
+    lines = np.zeros_like(board)
+    for y in range(60, 340, 40):  # they end in the plane
+        lines[y : y + 12, :100] = lines[y : y + 12, 300:] = 1
+    cv2.circle(lines, (40, 370), 25, (1,), -1)
+    board |= lines
+    beside = cv2.dilate(lines, np.ones((5, 5), np.uint8))
+    cut = 0
+    for seed in range(60):
+        mask = board.copy()
+        decoys.add_channels(mask, 3, np.random.default_rng(seed))
+        assert (mask <= board).all()
+        assert (mask == board)[beside > 0].all()
+        cut += (mask != board).any()
+        new = (mask > 0) & (cv2.morphologyEx(mask, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)) == 0)
+        assert new.sum() <= 4 * 8  # the tips of corners
+    assert cut >= 40
+
+
+def test_fine_copper_gets_no_channels() -> None:
+    board = np.zeros((320, 320), np.uint8)
+    board[:, ::60] = 1
+    board = cv2.dilate(board, np.ones((1, 31), np.uint8))
+    mask = board.copy()
+    for seed in range(20):
+        decoys.add_channels(mask, 3, np.random.default_rng(seed))
+    assert (mask == board).all()
 
 
 @pytest.mark.parametrize("seed", range(40))

@@ -11,9 +11,9 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs the extra `train` (torch)")
 
-from training import augment, batches, boxes, loss, muon, pieces, train
+from training import augment, batches, boxes, export, loss, muon, pieces, train
 from training.assign import TOP, assign, candidates
-from training.net import STRIDES, Detector, Prediction
+from training.net import BLOCKS, STRIDES, Blocks, Detector, Prediction, blocks_of
 from training.scene import IGNORED, PADDING, Scene, SceneList
 
 
@@ -31,8 +31,10 @@ def prediction(image: int = 320, labels: int = 3) -> Prediction:
     return Prediction(torch.full((1, len(centres), labels), -2.0), box, centres, strides)
 
 
-def test_shapes_sizes_and_cost() -> None:
-    net = Detector(8).eval()
+@pytest.mark.parametrize("blocks", [BLOCKS, (3, 3, 2)])
+def test_shapes_sizes_and_cost(blocks: Blocks) -> None:
+    net = Detector(8, blocks).eval()
+    assert blocks_of(net.state_dict()) == blocks
     assert sum(weight.numel() for weight in net.parameters()) <= 1_500_000
     from torch.utils.flop_counter import FlopCounterMode
 
@@ -176,6 +178,20 @@ def test_training_learns_and_an_interrupted_run_goes_on(tmp_path: Path, capsys: 
     train.train(batches.Plan(slugs, 5, 0.0, batch=4, side=64), [(1.0, board())], tmp_path)
     assert "at iteration 3" in capsys.readouterr().out
     assert torch.load(tmp_path / "checkpoint.pt", weights_only=True)["iteration"] == 5
+
+
+def test_blocks_that_a_start_lacks_are_added_as_next_to_nothing_and_stay(tmp_path: Path) -> None:
+    still = batches.Plan(("open", "short"), 1, 0.0, batch=2, side=64, rate=0.0)
+    start = train.train(still, [(1.0, board())], tmp_path / "start")
+    grown = train.train(replace(still, blocks=(3, 3, 2)), [(1.0, board())], tmp_path / "grown", [start])
+    pixels = torch.rand(1, 3, 320, 320, generator=torch.Generator().manual_seed(1))
+    (small, _), (large, _) = export.load_detector(start), export.load_detector(grown)
+    assert (blocks_of(small.state_dict()), blocks_of(large.state_dict())) == (BLOCKS, (3, 3, 2))
+    with torch.no_grad():
+        before, after = small(pixels), large(pixels)
+    assert (before.boxes - after.boxes).abs().max() < 1  # px
+    again = train.train(still, [(1.0, board())], tmp_path / "again", [grown])
+    assert blocks_of(torch.load(again, weights_only=True)["average"]) == (3, 3, 2)
 
 
 def test_collate_pads() -> None:

@@ -21,17 +21,17 @@ from training_exports import Item, unpacked, yolo
 from pcb_aoi import polarity
 from training import batches, export, model_file, predict, recipes, starting_weights, train, warm_start
 from training.batches import Plan
-from training.net import ConvBlock, Detector
+from training.net import BLOCKS, ConvBlock, Detector
 from training.scene import Scene, SceneList
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.fixture(scope="module")
-def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture(scope="module", params=[BLOCKS, (3, 3, 2)], ids=str)
+def file(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
     """A random net, exported; one channel of its first norm is dead."""
     torch.manual_seed(1)
-    detector = Detector(3)
+    detector = Detector(3, request.param)
     for module in detector.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             module.running_mean.uniform_(-0.2, 0.2)
