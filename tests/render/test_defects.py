@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from training.render.defects import ETCH_LABELS, does_what_it_says, plant, still_is
+from training.render.defects import ETCH_LABELS, does_what_it_says, is_dent, plant, still_is
 from training.render.etch import Etch, etch
 from training.render.noise import Mask
 from training.render.scene import difference_box, etched
@@ -177,6 +177,35 @@ def test_a_nick_whose_mouth_closed_is_no_nick() -> None:
     assert not still_is("residual_copper", before, spur)
     assert still_is("residual_copper", before, island)
     assert not still_is("spur", before, island)
+
+
+def test_a_bite_is_a_dent_and_an_end_cut_short_or_a_flattened_dot_is_not() -> None:
+    line = np.zeros((60, 80), np.uint8)
+    line[24:36, :60] = 1
+    dot = np.asarray(cv2.circle(np.zeros((60, 80), np.uint8), (40, 30), 16, (1,), -1), np.uint8)
+    bend = np.zeros((60, 80), np.uint8)
+    cv2.polylines(bend, [np.array([(0, 50), (40, 30), (80, 50)])], False, (1,), 11)
+
+    def without(copper: Mask, x: int, y: int, width: int, height: int) -> Mask:
+        left = copper.copy()
+        left[y : y + height, x : x + width] = 0
+        return left
+
+    for copper, bite in (
+        (line, (30, 24, 8, 5)),
+        (dot, (36, 14, 7, 10)),
+        (bend, (37, 24, 6, 7)),
+        (line, (52, 27, 8, 5)),
+    ):
+        assert is_dent(copper, without(copper, *bite))
+    for copper, other in (
+        (line, (50, 24, 10, 12)),
+        (dot, (20, 14, 40, 4)),
+        (line, (50, 24, 10, 5)),
+        (dot, (30, 0, 0, 0)),
+    ):
+        assert not is_dent(copper, without(copper, *other))
+        assert not still_is("nick", copper, without(copper, *other))
 
 
 def test_does_what_it_says_tells_a_nick_from_an_open() -> None:

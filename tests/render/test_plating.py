@@ -77,6 +77,20 @@ def test_tin_shows_where_there_is_no_colour() -> None:
     assert min(steps) > 20
 
 
+@pytest.mark.parametrize(("shade", "lies"), [((150, 150, 150), False), (COPPER, True)])
+def test_without_colour_tin_needs_bare_copper_beside_it(shade: tuple[int, int, int], lies: bool) -> None:
+    pad = np.zeros((SIDE, SIDE), np.uint8)
+    pad[74:86, 74:86] = 1
+    line = np.zeros_like(pad)
+    line[74:86] = 1
+    for copper, expected in ((pad, lies), (line, True), (np.ones_like(pad), True)):
+        image = np.where(copper[..., None], shade, (50, 50, 50)).astype(np.uint8)
+        boxes = [
+            plating.tin(image.copy(), copper, (80, 80), 700, PITCH, 3, np.random.default_rng(seed)) for seed in range(8)
+        ]
+        assert all((box is not None) == expected for box in boxes)
+
+
 def test_a_nodule_does_not_bridge_two_conductors() -> None:
     drawn = 0
     for seed in range(24):

@@ -39,6 +39,7 @@ FINE_SIZES_UM: Sizes = {
     "residual_copper": (50, 600),
 }
 
+HOLLOW = 0.6  # share of a nick that lies within the hull of what is left
 _TRIES = 60
 _CLEAR = 6  # pixels of peace round every defect
 
@@ -105,7 +106,30 @@ def still_is(label: str, before: Mask, after: Mask) -> bool:
     # Copper losses meet laminate at an edge or nowhere; copper gains meet copper likewise.
     other = 0 if label in {"nick", "pinhole"} else 1
     touches = bool((grown & (before == other)).any())
-    return touches == (label in {"nick", "spur"})
+    if label == "nick":
+        return touches and is_dent(before, after)
+    return touches == (label == "spur")
+
+
+def is_dent(before: Mask, after: Mask) -> bool:
+    """Whether copper lost at an edge leaves a dent, and not an outline as a layout might have it: an end cut short.
+
+    A dent is hollow: the convex hull of the conductor that is left round it takes enough of the lost copper in.
+    """
+    lost = before & (1 - after)
+    x, y, width, height = cv2.boundingRect(lost)
+    if not width:
+        return False
+    reach = max(max(width, height) // 2, 6)
+    near = (slice(max(y - reach, 0), y + height + reach), slice(max(x - reach, 0), x + width + reach))
+    lost = lost[near]
+    _, nets = cv2.connectedComponents(np.ascontiguousarray(before[near]), connectivity=8)
+    left = np.isin(nets, np.unique(nets[lost > 0])) & (after[near] > 0)
+    points = cv2.findNonZero(left.astype(np.uint8))
+    if points is None:
+        return False
+    hull = cv2.fillConvexPoly(np.zeros_like(lost), cv2.convexHull(points), (1,))
+    return bool(hull[lost > 0].mean() >= HOLLOW)
 
 
 def _accept(layer: Layer, label: str, proposal: Proposal, rng: np.random.Generator) -> bool:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.render.layer import conductor_at
-from training.render.noise import Image, Mask, blur, smooth
+from training.render.noise import Image, IntPoint, Mask, blur, smooth
 from training.render.paintwork import Box, commit, is_grey, patch_of
 from training.render.shapes import canvas_for, fill, outline
 
@@ -15,6 +15,7 @@ TIN_UM = (100.0, 1500.0)
 NODULE_UM = (60.0, 400.0)
 
 CLUSTERED = 0.6  # of the radius: the smallest bump of a cluster
+BARE = 0.5  # copper without tin beside a patch, as a share of the patch: what it is told from without colour
 TIN_STEP = 55.0  # grey levels by which tin differs from copper where there is no colour to tell it
 
 
@@ -44,6 +45,8 @@ def tin(
     alpha *= np.float32(rng.uniform(0.55, 0.95))
     patch = patch_of(image, canvas.shape, corner)
     before = patch.astype(np.float32)
+    if is_grey(before) and not _copper_beside(canvas, corner, copper, at, size):
+        return None
     below = float((before.mean(axis=2) * alpha).sum() / max(float(alpha.sum()), 1e-6))
     level = float(rng.uniform(95, 215))
     if is_grey(before) and abs(level - below) < TIN_STEP:  # without colour only brightness tells tin from copper
@@ -52,6 +55,16 @@ def tin(
     matt = 1 + 0.07 * smooth(canvas.shape, 1.5, rng)
     after = before + alpha[:, :, None] * (colour * matt[:, :, None] - before)
     return commit(patch, before, after.astype(np.float32), corner, margin)
+
+
+def _copper_beside(canvas: Mask, corner: IntPoint, copper: Mask, at: tuple[float, float], size: float) -> bool:
+    """Whether enough of the conductor stays bare within half the patch's size of it: without, it looks as designed."""
+    reach = int(size / 2)
+    low, high = np.maximum(corner - reach, 0), corner + np.array(canvas.shape[::-1]) + reach
+    own = conductor_at(copper[low[1] : high[1], low[0] : high[0]], at[0] - low[0], at[1] - low[1])
+    x, y = corner - low
+    covered = own[y : y + canvas.shape[0], x : x + canvas.shape[1]] & (canvas > 127)
+    return bool(own.sum() >= (1 + BARE) * covered.sum())
 
 
 def nodule(
