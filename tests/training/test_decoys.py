@@ -66,7 +66,7 @@ def test_channels_keep_clear_of_lines_and_pads_and_leave_no_slivers() -> None:
 def test_fine_copper_gets_no_channels() -> None:
     board = np.zeros((320, 320), np.uint8)
     board[:, ::60] = 1
-    board = cv2.dilate(board, np.ones((1, 31), np.uint8))
+    board[:] = cv2.dilate(board, np.ones((1, 31), np.uint8))
     mask = board.copy()
     for seed in range(20):
         decoys.add_channels(mask, 3, np.random.default_rng(seed))
