@@ -100,10 +100,12 @@ def add_channels(mask: Mask, number: int, rng: np.random.Generator) -> None:
     planes = np.asarray(cv2.morphologyEx(mask, cv2.MORPH_OPEN, np.ones((PLANE, PLANE), np.uint8)), np.uint8)
     starts, fine, cut = np.argwhere(planes), mask & (1 - planes), np.zeros_like(mask)
     for _ in range(number if len(starts) else 0):
-        _add_channel(cut, fine, starts[int(rng.integers(len(starts)))][::-1].astype(np.float64), rng)
+        # Anywhere within the pixel: on its corner alone, all necks would be an odd number of pixels wide.
+        _add_channel(cut, fine, starts[int(rng.integers(len(starts)))][::-1] + rng.random(2), rng)
     left = mask & (1 - cut)
     solid = np.asarray(cv2.morphologyEx(left, cv2.MORPH_OPEN, disc_kernel(LAND)), np.uint8)
-    mask[:] = np.where(cv2.dilate(cut, disc_kernel(4 * LAND)), without_islands(solid, ISLAND_PX), left)
+    beside = (cv2.dilate(cut, disc_kernel(4 * LAND)) > 0) & (fine == 0)
+    mask[:] = np.where(beside, without_islands(solid, ISLAND_PX), left)
 
 
 def _add_channel(cut: Mask, fine: Mask, point: Points, rng: np.random.Generator) -> None:

@@ -74,6 +74,9 @@ def train(plan: Plan, sources: list[tuple[float, Source]], out: Path, start_from
     `out`/checkpoint.pt of an interrupted run is continued; `start_from` (another run's checkpoint, or a shipped
     model.onnx) gives only weights. Of several, the first gives the body and each its labels; a label that several
     have is the earliest one's.
+
+    Raises:
+        ValueError: the plan has fewer residual blocks than the weights.
     """
     out.mkdir(parents=True, exist_ok=True)
     path = out / "checkpoint.pt"
@@ -85,6 +88,8 @@ def train(plan: Plan, sources: list[tuple[float, Source]], out: Path, start_from
     saved = {} if fresh else torch.load(path, map_location=device, weights_only=True)
     weights = saved["model"] if saved else earlier[0][0] if earlier else None
     blocks = plan.blocks or (BLOCKS if weights is None else blocks_of(weights))
+    if weights is not None and any(ours < theirs for ours, theirs in zip(blocks, blocks_of(weights), strict=True)):
+        raise ValueError(f"a net of {blocks} blocks has no place for all of {blocks_of(weights)}")
     model = Detector(len(plan.slugs), blocks).to(device).to(memory_format=torch.channels_last)
     for theirs, slugs in reversed(earlier):
         starting_weights.load_matching(model, theirs, slugs, plan.slugs)
@@ -201,7 +206,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs=3,
         metavar="N",
         help="residual blocks at strides 8, 16 and 32, for example 3 3 2 (default: as --start-from, or "
-        f"{' '.join(map(str, BLOCKS))}); more than --start-from has begin as next to nothing",
+        f"{' '.join(map(str, BLOCKS))}); more than --start-from has begin as next to nothing, fewer are refused",
     )
     parser.add_argument("--rate", type=float, default=Plan.rate, help="learning rate; lower to refine finished weights")
     parser.add_argument("--seed", type=int, default=1)

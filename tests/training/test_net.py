@@ -192,6 +192,8 @@ def test_blocks_that_a_start_lacks_are_added_as_next_to_nothing_and_stay(tmp_pat
     assert (before.boxes - after.boxes).abs().max() < 1  # px
     again = train.train(still, [(1.0, board())], tmp_path / "again", [grown])
     assert blocks_of(torch.load(again, weights_only=True)["average"]) == (3, 3, 2)
+    with pytest.raises(ValueError, match=r"\(3, 3, 2\)"):
+        train.train(replace(still, blocks=(3, 2, 2)), [(1.0, board())], tmp_path / "smaller", [grown])
 
 
 def test_collate_pads() -> None:
