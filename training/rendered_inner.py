@@ -126,7 +126,7 @@ class Plan:
             planted.boxes, planted.labels = [tuple(box) for box in found], [LABELS.index(slug) for slug in slugs]
         image = paint(coverage, self.look, paint_rng)
         if self.look.kind != "binary":
-            surface.harmless(image, dirt, self.pitch)
+            surface.harmless(image, dirt)
             lay_on_surface(image, [label for label in wanted if label in ON_SURFACE], self.pitch, planted, on_surface)
         return capture(image, self.look, camera), planted
 

@@ -5,6 +5,7 @@ import pytest
 
 from training.render import holes
 from training.render.drawing import disc
+from training.render.scene import Truth
 
 SIDE = 120
 HOLE = 10.0
@@ -44,3 +45,16 @@ def test_a_ring_open_on_one_side_is_none_and_one_cut_by_the_picture_is() -> None
     assert len(holes.usable(via, copper)) == 0
     edge = np.array([[0, 60, 18, HOLE]], np.float32)
     assert len(holes.usable(edge, pad(18.0, 0.0))) == 1
+
+
+def test_a_broken_tent_leaves_less_of_the_ring_than_any_sound_hole() -> None:
+    for seed, ring in enumerate(np.linspace(holes.RING_PX, 30, 40)):
+        coverage = pad(HOLE + ring).astype(np.float32)
+        via = np.array([[60, 60, HOLE + ring, HOLE]], np.float32)
+        truth = Truth()
+        holes.break_tent(coverage, via, 1, 3, truth, set(), np.random.default_rng(seed))
+        assert len(truth.boxes) == 1
+        rows, columns = np.nonzero(coverage < 0.5)
+        distance = np.hypot(columns + 0.5 - 60, rows + 0.5 - 60)
+        eaten = distance[distance < HOLE + ring - holes.SOUND_PX + 1].max()
+        assert HOLE + ring - eaten < holes.SOUND_PX + 1.5  # a pixel and the raggedness of what is eaten

@@ -67,7 +67,7 @@ def render(scene: Scene) -> tuple[Image, Truth]:
 def _surface(image: Image, scene: Scene, copper: Mask, truth: Truth, margin: int, rng: np.random.Generator) -> None:
     """Dirt, then tin, nodules and scratches of the plan; `copper`, uint8 (H, W), is 0 where holes will be bored."""
     harmless_rng, defect_rng = rng.spawn(2)
-    harmless(image, harmless_rng, scene.um_per_px)
+    harmless(image, harmless_rng)
     pitch = scene.um_per_px
     scratches = Scratches(image, pitch, margin, defect_rng)
     for label in scene.wanted:

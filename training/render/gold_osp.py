@@ -68,7 +68,7 @@ def render(scene: Scene) -> tuple[Image, Truth]:
     image = _paint(panel, smeared, colours, look, paint_rng)
     clean_rng, defect_rng = surface_rng.spawn(2)
     _hard_negatives(image, panel, colours, clean_rng)
-    harmless(image, clean_rng, scene.um_per_px)
+    harmless(image, clean_rng)
     _defects(image, panel, colours, scene, truth, margin, defect_rng)
     return capture(image, look, camera_rng), truth
 

@@ -120,7 +120,11 @@ def break_out(
 def break_tent(
     coverage: Field, vias: Vias, count: int, margin: int, truth: Truth, taken: set[int], rng: np.random.Generator
 ) -> None:
-    """Eat the copper round `count` centred holes, in place: a crescent, or the whole ring, with ragged border."""
+    """Eat the copper round `count` centred holes, in place: a crescent, or the whole ring, with ragged border.
+
+    Where it is eaten deepest less than SOUND_PX is left, as nowhere on a sound board: a ring merely thinner is that
+    of a wider hole, or of one a little off.
+    """
     for index in _pick(vias, truth, taken, (coverage.shape[0], coverage.shape[1]), rng):
         if count == 0:
             return
@@ -131,7 +135,8 @@ def break_tent(
         span = float(rng.uniform(0.35, 1.0)) * np.pi  # half the angle of the crescent
         facing = rng.uniform(0, 2 * np.pi)
         angle = np.linspace(-np.pi, np.pi, 72)
-        bite = np.clip((span - np.abs(angle)) / 0.5, 0, 1) * float(rng.uniform(0.45, 1.25)) * ring
+        deepest = float(rng.uniform(max(0.45, 1 - SOUND_PX / ring), 1.25)) * ring
+        bite = np.clip((span - np.abs(angle)) / 0.5, 0, 1) * deepest
         ragged = rng.normal(0, 0.12, 72) * ring
         radius = hole + np.maximum(bite + np.where(bite > 0, ragged, 0), -0.5)
         canvas = np.zeros(coverage.shape, np.uint8)

@@ -32,7 +32,7 @@ def render(scene: Scene) -> tuple[Image, Truth]:
 def dirt(image: Image, scene: Scene, truth: Truth, margin: int, rng: np.random.Generator) -> None:
     """Harmless shades first, then the scratches and foreign objects of the plan."""
     harmless_rng, defect_rng = rng.spawn(2)
-    harmless(image, harmless_rng, scene.um_per_px)
+    harmless(image, harmless_rng)
     scratches = Scratches(image, scene.um_per_px, margin, defect_rng)
     for label in scene.wanted:
         if label == "scratch":

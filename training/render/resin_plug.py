@@ -38,7 +38,7 @@ def render(scene: Scene) -> tuple[Image, Truth]:
     image = paint(np.ones((height, width), np.float32), look, paint_rng)
     _grind(image, look, paint_rng)
     clean_rng, defect_rng = surface_rng.spawn(2)
-    harmless(image, clean_rng, scene.um_per_px)
+    harmless(image, clean_rng)
     discs = plugs.layout((height, width), scene.um_per_px, layout_rng)
     truth = Truth()
     style = Resin.sample(look, plug_rng)

@@ -15,7 +15,9 @@ from training.render.paintwork import Box, commit, is_grey, patch_of
 from training.render.shapes import canvas_for, curve, fill, outline, stroke
 
 FOREIGN_UM = (120.0, 3000.0)  # sizes of foreign objects
-SPECK_UM = 30.0  # across: the smallest defect planted is 50 um, and nobody could tell a larger speck from it
+# Radius of harmless specks: the smallest defect planted, 50 um at 20 um a pixel, is 2.5 px across, and as nobody knows
+# a picture's pitch by looking, no larger speck could be told from it at any.
+SPECK_PX = 1.0
 APART_PX = 60  # pieces of one scratch are joined over 40 px (pcb_aoi/chains.py), and boxes of pieces are wide
 TRIES = 6
 BUNDLED_PX = 60.0  # length from which on a scratch may be a bundle of lines: in a shorter one they merge into a blot
@@ -184,8 +186,8 @@ def _cover(image: Image, alpha: Field, corner: IntPoint, margin: int, rng: np.ra
     return commit(patch, before, np.asarray(after, np.float32), corner, margin)
 
 
-def harmless(image: Image, rng: np.random.Generator, um_per_px: float = 20.8) -> None:
-    """Dirt nobody rejects, left unlabelled: slow oxide shades, faint water marks, specks no larger than SPECK_UM."""
+def harmless(image: Image, rng: np.random.Generator) -> None:
+    """Dirt nobody rejects, left unlabelled: slow oxide shades, faint water marks, specks no larger than SPECK_PX."""
     height, width = image.shape[:2]
     if rng.random() < 0.5:
         shade = smooth((height, width), float(rng.uniform(30, 120)), rng)
@@ -195,10 +197,9 @@ def harmless(image: Image, rng: np.random.Generator, um_per_px: float = 20.8) ->
             plane = image[:, :, channel] * (1 - (1 - shade) * np.float32(tint[channel]))
             image[:, :, channel] = np.clip(plane, 0, 255)
     megapixels = height * width / 1e6
-    largest = max(SPECK_UM / um_per_px / 2, 0.7)
     for _ in range(rng.poisson(12 * megapixels)):
         middle = np.array([rng.uniform(0, width), rng.uniform(0, height)])
-        radius = float(rng.uniform(0.5, largest))
+        radius = float(rng.uniform(0.5, SPECK_PX))
         speck = outline(radius, radius, 0.3, rng) + middle
         canvas, corner = canvas_for(speck, 3, (height, width))
         if canvas.size == 0:
