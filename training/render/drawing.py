@@ -18,10 +18,16 @@ def line(canvas: Mask, path: Points, width: float, value: int = 255) -> None:
 
 
 def disc(canvas: Mask, x: float, y: float, radius: float, value: int = 255) -> None:
-    """Filled circle."""
-    scale = 1 << _BITS
-    centre = (round(x * scale), round(y * scale))
-    cv2.circle(canvas, centre, round(radius * scale), (value,), -1, cv2.LINE_AA, _BITS)
+    """Filled circle. cv2.circle draws a dodecagon up to 10 px of radius, whose corners look etched, a square up to 3."""
+    height, width = canvas.shape
+    x0, x1 = max(int(x - radius) - 1, 0), min(int(x + radius) + 3, width)
+    y0, y1 = max(int(y - radius) - 1, 0), min(int(y + radius) + 3, height)
+    if x0 >= x1 or y0 >= y1:
+        return
+    rows, columns = np.ogrid[y0:y1, x0:x1]
+    cover = np.clip(radius + 0.5 - np.hypot(columns - x, rows - y), 0, 1)
+    patch = canvas[y0:y1, x0:x1]
+    patch[:] = np.round(patch + cover * (value - patch.astype(np.float64)))
 
 
 def polygon(canvas: Mask, points: Points, value: int = 255) -> None:
