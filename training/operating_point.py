@@ -30,6 +30,7 @@ CHAIN_POINTS = [float(point) for point in np.round(np.arange(0.05, 0.96, 0.05), 
 # Per megapixel of boards without defects, all labels together; each has an equal share. The aim is 0.1 on anybody's
 # boards, and cameras never seen make two to four times as many as those calibrated with.
 FALSE_CALLS = 0.03
+MARGIN = 0.75  # logits by which a strange camera may raise the scores of false calls: such calls are counted, too
 GIVE = 0.01  # F1 that a label may give for fewer of them: half of what evaluate.py lets a threshold miss the best by
 SMOOTH = 9  # scores over which the F1 curve is averaged: its very top is luck
 NO_CALLS = np.empty(0, np.float32)
@@ -53,7 +54,7 @@ def best_point(
     """The threshold of the best F1, or the highest that reaches the recall (the lowest score, if none does).
 
     `false`: scores (K,) of calls on boards without defects. If more than `allowed` of them reach the threshold of the
-    best F1, it goes up until no more do, or GIVE of F1 is lost.
+    best F1 less MARGIN, it goes up until no more do, or GIVE of F1 is lost.
     """
     scores = curve.scores.astype(np.float64)
     if target_recall is not None:
@@ -65,7 +66,8 @@ def best_point(
     smooth = np.convolve(np.pad(f1, width // 2, mode="edge"), np.full(width, 1 / width), "valid")[: len(f1)]
     best = int(smooth.argmax())
     least = smooth[best] - GIVE
-    while best and (false >= scores[best]).sum() > allowed and smooth[best - 1] >= least:
+    raised = sigmoid(logit(false.astype(np.float64)) + MARGIN)
+    while best and (raised >= scores[best]).sum() > allowed and smooth[best - 1] >= least:
         best -= 1
     following = scores[min(best + 1, len(scores) - 1)]
     return float((scores[best] + following) / 2)  # half way to the next call: neither sits on the edge

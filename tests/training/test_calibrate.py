@@ -161,13 +161,14 @@ def test_false_calls_on_clean_boards_move_a_label_up_its_flat_top() -> None:
     curve = rising(0.38, 100)
     best = operating_point.best_point(curve)
     assert best < 0.7
-    for false, allowed, moved in ((0.75, 3, True), (0.75, 4, False), (0.4, 0, False)):
-        calls = np.full(4, false, np.float32)
+    for reached, allowed, moved in ((0.75, 3, True), (0.75, 4, False), (0.4, 0, False)):  # in a strange camera
+        logit = operating_point.logit(reached) - operating_point.MARGIN
+        calls = operating_point.sigmoid(np.full(4, logit)).astype(np.float32)
         point = operating_point.best_point(curve, None, calls, allowed)
         assert (point > best) == moved
         assert max(curve.f1()) - curve.at(point)[2] <= operating_point.GIVE + 0.005  # the curve is looked at smoothed
         if moved:
-            assert point > false
+            assert point > reached
 
 
 def test_no_more_f1_is_given_for_fewer_false_calls_than_give() -> None:
