@@ -18,7 +18,7 @@ def line(canvas: Mask, path: Points, width: float, value: int = 255) -> None:
 
 
 def disc(canvas: Mask, x: float, y: float, radius: float, value: int = 255) -> None:
-    """Filled circle. cv2.circle draws a dodecagon up to 10 px of radius, whose corners look etched, a square up to 3."""
+    """Filled circle; cv2.circle draws a dodecagon up to 10 px of radius, whose corners look etched."""
     height, width = canvas.shape
     x0, x1 = max(int(x - radius) - 1, 0), min(int(x + radius) + 3, width)
     y0, y1 = max(int(y - radius) - 1, 0), min(int(y + radius) + 3, height)
