@@ -11,7 +11,7 @@ _BITS = 4  # fixed-point coordinates of cv2: 1/16 px
 
 
 def line(canvas: Mask, path: Points, width: float, value: int = 255) -> None:
-    """Polyline of any width, round ends and corners."""
+    """Polyline of any width, round ends and corners (up to 20 px wide as cv2 rounds them: dodecagons)."""
     thickness = max(round(width), 1)
     fixed = np.round(np.asarray(path) * (1 << _BITS)).astype(np.int32)
     cv2.polylines(canvas, [fixed], False, (value,), thickness, cv2.LINE_AA, _BITS)
