@@ -1,17 +1,18 @@
-"""What a run learns from, and its batches of crops, made by a thread a few ahead of the training loop."""
+"""What a run learns from, and its batches of crops, made by other processes a few ahead of the training loop."""
 
 from __future__ import annotations
 
+import itertools
 import math
-import queue
-import threading
 from collections.abc import Generator
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
 
 from training import augment, net
 from training.assign import PieceBatch
@@ -21,6 +22,7 @@ from training.rendered import LONG_LABELS
 from training.scene import PADDING, Source
 
 ITERATIONS = 20_000  # of a run that nothing else ends
+AHEAD = 4  # batches that each process makes before they are asked for
 
 
 @dataclass(frozen=True)
@@ -90,57 +92,48 @@ def collate_pieces(parts: list[Pieces]) -> PieceBatch:
     return PieceBatch(*(torch.from_numpy(array) for array in (cells, labels, boxes, of)))
 
 
-def batches(plan: Plan, sources: list[tuple[float, Source]], start: int = 0) -> Generator[Batch, None, None]:
-    """Endless batches, made by a thread a few ahead; batch number i depends on the seed and i alone."""
-    shares = np.array([share for share, _ in sources])
-    shares /= shares.sum()
-    fragments, joined = (
-        frozenset(plan.slugs.index(slug) for slug in slugs if slug in plan.slugs)
-        for slugs in (plan.fragments, plan.joined)
+class Numbered(Dataset[Batch]):
+    """Batch number i of a plan; it depends on the plan's seed and i alone."""
+
+    def __init__(self, plan: Plan, sources: list[tuple[float, Source]]) -> None:
+        self.plan, self.sources = plan, [source for _, source in sources]
+        shares = np.array([share for share, _ in sources])
+        self.shares = shares / shares.sum()
+        self.fragments, self.joined, self.bridges = (
+            frozenset(plan.slugs.index(slug) for slug in slugs if slug in plan.slugs)
+            for slugs in (plan.fragments, plan.joined, plan.bridges)
+        )
+        pairs = [(plan.slugs.index(a), plan.slugs.index(b)) for a, b in plan.counterparts if {a, b} <= set(plan.slugs)]
+        self.exchanged = {one: other for pair in pairs for one, other in (pair, pair[::-1])}
+        if len(pairs) < len(plan.counterparts):
+            self.exchanged = {}  # a label without its counterpart would be taught under a wrong name
+
+    def __getitem__(self, number: int) -> Batch:
+        plan = self.plan
+        rng = np.random.default_rng((plan.seed, number))
+        wide = rng.random() < plan.wide_share
+        count, side = (plan.batch // 4, plan.side * 2) if wide else (plan.batch, plan.side)
+        picked = rng.choice(len(self.sources), size=count, p=self.shares)
+        how = (self.fragments, self.exchanged, self.joined, plan.bright_copper, self.bridges)
+        crops = [augment.crop(self.sources[i].draw(rng), side, rng, *how) for i in picked]
+        return collate(crops, len(plan.slugs))
+
+
+def batches(
+    plan: Plan, sources: list[tuple[float, Source]], start: int = 0, workers: int = 1
+) -> Generator[Batch, None, None]:
+    """Endless batches in order, made a few ahead by other processes, each with its own copy of what it has read.
+
+    Raises:
+        whatever a source raises.
+    """
+    loader: DataLoader[Batch] = DataLoader(
+        Numbered(plan, sources),
+        batch_size=None,
+        sampler=itertools.count(start),
+        num_workers=workers,
+        prefetch_factor=AHEAD,
+        collate_fn=lambda batch: batch,
+        worker_init_fn=lambda _: cv2.setNumThreads(1),
     )
-    pairs = [(plan.slugs.index(a), plan.slugs.index(b)) for a, b in plan.counterparts if {a, b} <= set(plan.slugs)]
-    exchanged = {one: other for pair in pairs for one, other in (pair, pair[::-1])}
-    if len(pairs) < len(plan.counterparts):
-        exchanged = {}  # a label without its counterpart would be taught under a wrong name
-    bridges = frozenset(plan.slugs.index(slug) for slug in plan.bridges if slug in plan.slugs)
-    ready: queue.Queue[Batch | BaseException] = queue.Queue(maxsize=6)
-
-    stop = threading.Event()
-
-    def put(item: Batch | BaseException) -> None:
-        while not stop.is_set():
-            try:
-                return ready.put(item, timeout=0.5)
-            except queue.Full:
-                continue
-
-    def produce() -> None:
-        number = start
-        try:
-            while not stop.is_set():
-                rng = np.random.default_rng((plan.seed, number))
-                wide = rng.random() < plan.wide_share
-                count, side = (plan.batch // 4, plan.side * 2) if wide else (plan.batch, plan.side)
-                picked = rng.choice(len(sources), size=count, p=shares)
-                crops = [
-                    augment.crop(
-                        sources[i][1].draw(rng), side, rng, fragments, exchanged, joined, plan.bright_copper, bridges
-                    )
-                    for i in picked
-                ]
-                put(collate(crops, len(plan.slugs)))
-                number += 1
-        except BaseException as error:  # a dead producer must end the run, not hang it
-            put(error)
-
-    producer = threading.Thread(target=produce, daemon=True)
-    producer.start()
-    try:
-        while True:
-            item = ready.get()
-            if isinstance(item, BaseException):
-                raise item
-            yield item
-    finally:  # a thread still at work when the interpreter ends aborts the process
-        stop.set()
-        producer.join()
+    yield from loader

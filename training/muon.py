@@ -24,17 +24,17 @@ STEPS = 5
 
 
 def orthogonalise(matrix: Tensor) -> Tensor:
-    """(m, n) -> nearly orthogonal (m, n) with the same row and column space, in the type fast on its device."""
+    """(..., m, n) -> nearly orthogonal matrices with the same row and column spaces, in the type fast on the device."""
     a, b, c = QUINTIC
     x = matrix.to(fast_dtype(matrix.device.type))
-    tall = x.shape[0] > x.shape[1]
+    tall = x.shape[-2] > x.shape[-1]
     if tall:
-        x = x.T
-    x = x / (x.norm() + 1e-7)
+        x = x.mT
+    x = x / (torch.linalg.matrix_norm(x, keepdim=True) + 1e-7)
     for _ in range(STEPS):
-        gram = x @ x.T
+        gram = x @ x.mT
         x = a * x + (b * gram + c * gram @ gram) @ x
-    return x.T if tall else x
+    return x.mT if tall else x
 
 
 class Muon(torch.optim.Optimizer):
@@ -49,20 +49,27 @@ class Muon(torch.optim.Optimizer):
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
         loss = None if closure is None else closure()
         for group in self.param_groups:
+            alike: dict[torch.Size, list[Tensor]] = {}  # as matrices: those of a shape are multiplied at once
             for weight in group["params"]:
-                if weight.grad is None:
-                    continue
-                state = self.state[weight]
-                if not state:
-                    state["momentum"] = torch.zeros_like(weight)
-                velocity = state["momentum"]
-                velocity.lerp_(weight.grad, 1 - group["momentum"])
-                update = weight.grad.lerp(velocity, group["momentum"])
-                matrix = orthogonalise(update.flatten(1)).to(weight.dtype)
-                scale = 0.2 * math.sqrt(max(matrix.shape))
-                weight.mul_(1 - group["lr"] * group["weight_decay"])
-                weight.add_(matrix.view_as(weight), alpha=-group["lr"] * scale)
+                if weight.grad is not None:
+                    alike.setdefault(weight.flatten(1).shape, []).append(weight)
+            for shape, weights in alike.items():
+                updates = [self._moved(weight, group["momentum"]).flatten(1) for weight in weights]
+                step = group["lr"] * 0.2 * math.sqrt(max(shape))
+                for weight, matrix in zip(weights, orthogonalise(torch.stack(updates)), strict=True):
+                    weight.mul_(1 - group["lr"] * group["weight_decay"])
+                    weight.add_(matrix.view(weight.shape).to(weight.dtype), alpha=-step)
         return loss
+
+    def _moved(self, weight: Tensor, momentum: float) -> Tensor:
+        """The gradient with Nesterov momentum; moves the momentum kept."""
+        assert weight.grad is not None
+        state = self.state[weight]
+        if not state:
+            state["momentum"] = torch.zeros_like(weight)
+        velocity: Tensor = state["momentum"]
+        velocity.lerp_(weight.grad, 1 - momentum)
+        return weight.grad.lerp(velocity, momentum)
 
 
 def build_optimizers(model: nn.Module, lr: float, weight_decay: float = 0.05) -> list[torch.optim.Optimizer]:

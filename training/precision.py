@@ -7,9 +7,12 @@ in float32; one with BF16 trains about twice as fast in bfloat16.
 # mypy: disallow-untyped-calls=False
 from __future__ import annotations
 
+from functools import cache
+
 import torch
 
 
+@cache
 def fast_dtype(device_type: str) -> torch.dtype:
     """torch.bfloat16 or torch.float32, for "cpu" or "cuda"."""
     # PyTorch has no public question for this in all versions that can train here.

@@ -27,6 +27,9 @@ CLEAN = {"train": 0.2, "calibration": 0.3, "test": 0.3}  # share of tiles withou
 # Share of tiles whose look is at the end of the range that training draws from, in all it consists of at once: a camera
 # that nobody has seen yet is likely to be soft *and* grainy *and* off in colour.
 EDGE = {"train": 0.5, "calibration": 0.5, "test": 0.0}
+# Share of drilled boards with holes straight in large copper; those of the test are on artwork of real boards.
+STITCHED = {"train": 0.4, "calibration": 0.4, "test": 0.0}
+DRILLED = ("acid-outer-layer", "alkaline-outer-layer")
 REAL_ARTWORK = 0.35  # share of tiles on artwork of real boards
 SEEDS = {"train": 11, "calibration": 12, "test": 13}
 CELL = 3  # px: the grid to which the trail of a defect is thinned
@@ -91,7 +94,9 @@ def render_tile(function: str, data: Path, split: str, seed: int, number: int) -
     shapes = ShapeBank.load(data / "meiwei-masks", held_out) if function == "gold-osp" else None
     rate = 0.0 if rng.random() < CLEAN[split] else PER_MEGAPIXEL[split]
     own = np.random.default_rng(int(rng.integers(2**62)))
-    board = render_board(function, (SIDE, SIDE), pitch, look, own, rate, 0.0, window, shapes)
+    # Last, and without a draw in the test: the boards are otherwise those of before.
+    stitched = function in DRILLED and STITCHED[split] > 0 and rng.random() < STITCHED[split]
+    board = render_board(function, (SIDE, SIDE), pitch, look, own, rate, 0.0, window, shapes, stitched)
     clean = board.image if board.clean is None else board.clean
     slugs = PROCESSES[function].labels
     grey = look.kind == "grey"

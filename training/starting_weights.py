@@ -27,7 +27,7 @@ def load_matching(model: nn.Module, weights: dict[str, Tensor], theirs: list[str
     to, of = [ours.index(slug) for slug in shared], [theirs.index(slug) for slug in shared]
     for name, value in weights.items():
         if ".labels." in name:
-            own[name][to] = value[of]
+            own[name][to] = value[of].to(own[name])  # its device and type
         elif name in own and value.shape == own[name].shape:
             own[name] = value
     for block, module in model.named_modules():

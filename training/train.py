@@ -68,7 +68,9 @@ def update_average(average: nn.Module, model: nn.Module, iteration: int) -> None
             kept.copy_(new)
 
 
-def train(plan: Plan, sources: list[tuple[float, Source]], out: Path, start_from: Sequence[Path] = ()) -> Path:
+def train(
+    plan: Plan, sources: list[tuple[float, Source]], out: Path, start_from: Sequence[Path] = (), workers: int = 1
+) -> Path:
     """Train to the end of the plan; returns the checkpoint, which is rewritten every minute.
 
     `out`/checkpoint.pt of an interrupted run is continued; `start_from` (another run's checkpoint, or a shipped
@@ -126,7 +128,7 @@ def train(plan: Plan, sources: list[tuple[float, Source]], out: Path, start_from
     model.train()
     began, last_save, last_log = time.monotonic() - spent, time.monotonic(), time.monotonic()
     sums = np.zeros(2)
-    feed = batches(plan, sources, iteration)
+    feed = batches(plan, sources, iteration, workers)
     for images, boxes, labels, taught, pieces in feed:
         spent = time.monotonic() - began
         progress = max(iteration / plan.end, spent / 60 / plan.minutes if plan.minutes else 0.0)
@@ -211,6 +213,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rate", type=float, default=Plan.rate, help="learning rate; lower to refine finished weights")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0: as many as torch likes")
+    parser.add_argument("--workers", type=int, default=1, help="processes that cut crops; more beside a fast GPU")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -240,6 +243,6 @@ def run(args: argparse.Namespace) -> int:
             *(f"Trained on {real_sets.SETS[name].credit}." for name, _ in args.real),
         ),
     )
-    path = train(plan, sources, args.out, args.start_from)
+    path = train(plan, sources, args.out, args.start_from, args.workers)
     print(f"wrote {path}; next: python -m training export {args.function} --checkpoint {path}")
     return 0

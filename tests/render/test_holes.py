@@ -58,3 +58,15 @@ def test_a_broken_tent_leaves_less_of_the_ring_than_any_sound_hole() -> None:
         distance = np.hypot(columns + 0.5 - 60, rows + 0.5 - 60)
         eaten = distance[distance < HOLE + ring - holes.SOUND_PX + 1].max()
         assert HOLE + ring - eaten < holes.SOUND_PX + 1.5  # a pixel and the raggedness of what is eaten
+
+
+def test_holes_in_large_copper_are_drilled_with_sound_copper_all_round() -> None:
+    copper = pad(55.0)
+    found = [holes.stitches(copper, 10.0, np.random.default_rng(seed)) for seed in range(40)]
+    assert np.mean([len(vias) for vias in found]) > 0.5
+    for vias in found:
+        reach = np.hypot(*(vias[:, :2] - 60).T) + vias[:, 3]
+        assert (reach <= 55.0 - holes.RING_PX + 1).all()
+        assert (vias[:, 3] >= 3).all()
+        assert len(holes.usable(vias, copper)) == len(vias)
+    assert not len(holes.stitches(pad(7.0), 10.0, np.random.default_rng(1)))

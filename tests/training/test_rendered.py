@@ -9,6 +9,7 @@ import pytest
 
 from training import rendered, rendered_inner
 from training.render import visible
+from training.render.artwork import Artwork
 from training.render.board import PROCESSES, render_board
 from training.render.look import Look
 from training.render.real_artwork import BoardLayer
@@ -160,3 +161,16 @@ def test_half_of_the_boards_have_looks_at_the_edge_and_those_of_the_test_are_hel
     for asked in (own, inner):
         assert {held_out for held_out, _ in asked} == {test}
         assert sum(edge for _, edge in asked) in (range(1) if test else range(15, 46))
+
+
+@pytest.mark.parametrize("function", rendered.DRILLED)
+def test_holes_straight_in_copper_are_bored_and_no_defects(function: str) -> None:
+    plane = Artwork(np.ones((200, 200), np.uint8), np.empty((0, 4), np.float32), np.empty((0, 4), np.float32))
+    look = Look.sample(np.random.default_rng(3), "grey", False)
+    whole, bored = (
+        render_board(function, (200, 200), 10.0, look, np.random.default_rng(5), artwork=plane, stitched=stitched)
+        for stitched in (False, True)
+    )
+    assert not len(bored.boxes)
+    assert (bored.image.astype(int) < whole.image.astype(int) - 40).mean() > 0.01
+    assert ((bored.image == whole.image).mean()) > 0.5

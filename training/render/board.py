@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from training.render import acid_outer_layer, alkaline_outer_layer, gold_osp, inner_layer, resin_plug
+from training.render import acid_outer_layer, alkaline_outer_layer, gold_osp, holes, inner_layer, resin_plug
 from training.render.artwork import Artwork, draw_artwork
 from training.render.look import Look
 from training.render.noise import Image
@@ -71,6 +71,7 @@ def render_board(
     clean_share: float = 0.0,
     artwork: Artwork | None = None,
     shapes: ShapeBank | None = None,
+    stitched: bool = False,
 ) -> Board:
     """Draw a board of (height, width) pixels.
 
@@ -78,6 +79,7 @@ def render_board(
     defects: how many of each label to plant, or the mean number of defects per megapixel over all labels.
     clean_share: probability of planting nothing at all. artwork: what to draw; procedural when None.
     shapes: outlines of real defects (gold-osp uses them beside invented ones).
+    stitched: whether large copper gets holes of its own; of a drilled board.
     Defects that find no place, or that nobody could see, are left out: believe the boxes, not the plan.
     Raises ValueError for unknown functions and labels.
     """
@@ -92,6 +94,9 @@ def render_board(
         wanted = []
     if artwork is None:
         artwork = draw_artwork(size, pitch, art_rng, process.planes)
+    if stitched:
+        vias = np.concatenate((artwork.vias, holes.stitches(artwork.copper, pitch, art_rng)))
+        artwork = replace(artwork, vias=vias)
     twin_rng = copy.deepcopy(scene_rng)
     image, truth = process.render(Scene(artwork, pitch, look, wanted, scene_rng, shapes))
     boxes, labels = truth.clipped(size)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -46,6 +47,24 @@ def usable(vias: Vias, copper: Mask) -> Vias:
         if all((x - k[0]) ** 2 + (y - k[1]) ** 2 > (hole + k[3] + 2) ** 2 for k in kept):
             kept.append(np.array([x, y, pad, hole], np.float32))
     return np.array(kept, np.float32).reshape(-1, 4)
+
+
+def stitches(copper: Mask, um_per_px: float, rng: np.random.Generator) -> Vias:
+    """Holes straight in large copper, uint8 (H, W), with no ring of their own, as they tie the planes of two layers.
+
+    On a grid, most of its places taken or few.
+    """
+    hole = max(float(np.exp(rng.uniform(np.log(60), np.log(220)))) / um_per_px, 3.0)
+    pad = hole + RING_PX + 1
+    depth = np.asarray(cv2.distanceTransform(copper, cv2.DIST_L2, 5), np.float32)
+    step = np.exp(rng.uniform(np.log(3.5), np.log(14), 2)) * hole
+    keep = float(rng.choice((1.0, 0.6, 0.2)))
+    height, width = copper.shape
+    x, y = np.meshgrid(*(np.arange(rng.uniform(0, s), end, s) for s, end in zip(step, (width, height), strict=True)))
+    wanted = (depth[y.astype(int), x.astype(int)] > pad) & (rng.random(x.shape) < keep)
+    found = np.stack((x[wanted], y[wanted]), axis=1)
+    sizes = np.broadcast_to(np.array([pad, hole]), found.shape)
+    return np.concatenate((found, sizes), axis=1).astype(np.float32)
 
 
 def _copper_radius(copper: Mask, x: float, y: float, pad: float) -> float:
