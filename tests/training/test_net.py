@@ -3,6 +3,7 @@
 # ruff: noqa: E402  (what may be absent is asked for before it is imported)
 # mypy: disallow-untyped-calls=False
 
+import itertools
 from dataclasses import replace
 from pathlib import Path
 
@@ -114,6 +115,22 @@ def test_orthogonalise(shape: tuple[int, int], kind: str, monkeypatch: pytest.Mo
     assert values.max() < 1.4
 
 
+def test_weights_of_one_shape_move_as_each_would_alone() -> None:
+    torch.manual_seed(0)
+    shapes = ((16, 8, 3, 3),) * 3 + ((8, 16, 1, 1),)
+    together, alone = ([torch.nn.Parameter(torch.ones(shape)) for shape in shapes] for _ in range(2))
+    gradients = [torch.randn_like(weight) * scale for scale, weight in zip((1, 5, 0.1, 1), together, strict=True)]
+    one, several = muon.Muon(together), [muon.Muon([weight]) for weight in alone]
+    for _ in range(3):
+        for weight, other, gradient in zip(together, alone, gradients, strict=True):
+            weight.grad, other.grad = gradient.clone(), gradient.clone()
+        for optimizer in (one, *several):
+            optimizer.step()
+    for weight, other in zip(together, alone, strict=True):
+        assert (weight - 1).abs().max() > 1e-4
+        assert torch.allclose(weight, other, atol=1e-5)
+
+
 def test_every_weight_has_exactly_one_optimizer() -> None:
     net = Detector(8)
     owned = [
@@ -134,9 +151,11 @@ def test_batches_depend_on_the_seed_and_the_number_alone() -> None:
     whole = batches.batches(plan, [(1.0, board())], 0)
     next(whole), next(whole)
     third = next(whole)
-    resumed = next(batches.batches(plan, [(1.0, board())], 2))
-    for a, b in zip((*third[:-1], *third.pieces), (*resumed[:-1], *resumed.pieces), strict=True):
-        assert torch.equal(a, b)
+    resumed = batches.batches(plan, [(1.0, board())], 2)
+    by_two = itertools.islice(batches.batches(plan, [(1.0, board())], workers=2), 2, None)
+    for other in (next(resumed), next(by_two)):
+        for a, b in zip((*third[:-1], *third.pieces), (*other[:-1], *other.pieces), strict=True):
+            assert torch.equal(a, b)
 
 
 @pytest.mark.parametrize(("length", "becomes"), [(80, IGNORED), (34, 0)])
