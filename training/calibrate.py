@@ -1,6 +1,6 @@
 """Move the scores of exported weights so that 0.5, the dialog's default, is each label's best threshold.
 
-    python -m training calibrate inner-layer                       # best F1, less .01 where that spares false calls
+    python -m training calibrate inner-layer                       # best F1, less .005 where that spares false calls
     python -m training calibrate inner-layer --pool runs/calibration  # on rendered boards, too
     python -m training calibrate inner-layer --target-recall 0.98  # fewer escapes, at a price that is printed
 

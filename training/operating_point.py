@@ -31,7 +31,7 @@ CHAIN_POINTS = [float(point) for point in np.round(np.arange(0.05, 0.96, 0.05), 
 # boards, and cameras never seen make two to four times as many as those calibrated with.
 FALSE_CALLS = 0.03
 MARGIN = 0.75  # logits by which a strange camera may raise the scores of false calls: such calls are counted, too
-GIVE = 0.01  # F1 that a label may give for fewer of them: half of what evaluate.py lets a threshold miss the best by
+GIVE = 0.005  # F1 that a label may give for fewer of them: a quarter of what evaluate.py lets a threshold miss
 SMOOTH = 9  # scores over which the F1 curve is averaged: its very top is luck
 NO_CALLS = np.empty(0, np.float32)
 

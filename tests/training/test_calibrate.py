@@ -160,8 +160,8 @@ def rising(share: float, calls: int) -> metrics.Curve:
 def test_false_calls_on_clean_boards_move_a_label_up_its_flat_top() -> None:
     curve = rising(0.38, 100)
     best = operating_point.best_point(curve)
-    assert best < 0.7
-    for reached, allowed, moved in ((0.75, 3, True), (0.75, 4, False), (0.4, 0, False)):  # in a strange camera
+    assert best < 0.6
+    for reached, allowed, moved in ((0.65, 3, True), (0.65, 4, False), (0.4, 0, False)):  # in a strange camera
         logit = operating_point.logit(reached) - operating_point.MARGIN
         calls = operating_point.sigmoid(np.full(4, logit)).astype(np.float32)
         point = operating_point.best_point(curve, None, calls, allowed)
