@@ -1,9 +1,11 @@
-"""What a run learns from, and its batches of crops, made by other processes a few ahead of the training loop."""
+"""What a run learns from, and its batches of crops, made a few ahead of the training loop."""
 
 from __future__ import annotations
 
 import itertools
 import math
+import queue
+import threading
 from collections.abc import Generator
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -22,7 +24,7 @@ from training.rendered import LONG_LABELS
 from training.scene import PADDING, Source
 
 ITERATIONS = 20_000  # of a run that nothing else ends
-AHEAD = 4  # batches that each process makes before they are asked for
+AHEAD = 6  # batches that the thread, or each process, makes before they are asked for
 
 
 @dataclass(frozen=True)
@@ -120,20 +122,53 @@ class Numbered(Dataset[Batch]):
 
 
 def batches(
-    plan: Plan, sources: list[tuple[float, Source]], start: int = 0, workers: int = 1
+    plan: Plan, sources: list[tuple[float, Source]], start: int = 0, workers: int = 0
 ) -> Generator[Batch, None, None]:
-    """Endless batches in order, made a few ahead by other processes, each with its own copy of what it has read.
+    """Endless batches in order, made a few ahead by a thread, or by `workers` processes with copies of the sources.
+
+    With workers, OpenCV keeps to one thread from now on.
 
     Raises:
         whatever a source raises.
     """
-    loader: DataLoader[Batch] = DataLoader(
-        Numbered(plan, sources),
-        batch_size=None,
-        sampler=itertools.count(start),
-        num_workers=workers,
-        prefetch_factor=AHEAD,
-        collate_fn=lambda batch: batch,
-        worker_init_fn=lambda _: cv2.setNumThreads(1),
-    )
-    yield from loader
+    numbered = Numbered(plan, sources)
+    if workers:
+        cv2.setNumThreads(1)  # ends its threads: a process forked beside them would wait for them for ever
+        yield from DataLoader(
+            numbered,
+            batch_size=None,
+            sampler=itertools.count(start),
+            num_workers=workers,
+            prefetch_factor=AHEAD,
+            collate_fn=lambda batch: batch,
+        )
+    ready: queue.Queue[Batch | BaseException] = queue.Queue(maxsize=AHEAD)
+    stop = threading.Event()
+
+    def put(item: Batch | BaseException) -> None:
+        while not stop.is_set():
+            try:
+                return ready.put(item, timeout=0.5)
+            except queue.Full:
+                continue
+
+    def produce() -> None:
+        try:
+            for number in itertools.count(start):
+                if stop.is_set():
+                    return
+                put(numbered[number])
+        except BaseException as error:  # a dead producer must end the run, not hang it
+            put(error)
+
+    producer = threading.Thread(target=produce, daemon=True)
+    producer.start()
+    try:
+        while True:
+            item = ready.get()
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+    finally:  # a thread still at work when the interpreter ends aborts the process
+        stop.set()
+        producer.join()

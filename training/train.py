@@ -69,7 +69,7 @@ def update_average(average: nn.Module, model: nn.Module, iteration: int) -> None
 
 
 def train(
-    plan: Plan, sources: list[tuple[float, Source]], out: Path, start_from: Sequence[Path] = (), workers: int = 1
+    plan: Plan, sources: list[tuple[float, Source]], out: Path, start_from: Sequence[Path] = (), workers: int = 0
 ) -> Path:
     """Train to the end of the plan; returns the checkpoint, which is rewritten every minute.
 
@@ -213,7 +213,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rate", type=float, default=Plan.rate, help="learning rate; lower to refine finished weights")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0: as many as torch likes")
-    parser.add_argument("--workers", type=int, default=1, help="processes that cut crops; more beside a fast GPU")
+    parser.add_argument("--workers", type=int, default=0, help="processes that cut crops, beside a GPU; 0: a thread")
 
 
 def run(args: argparse.Namespace) -> int:
