@@ -142,6 +142,7 @@ def batches(
             prefetch_factor=AHEAD,
             collate_fn=lambda batch: batch,
         )
+        return
     ready: queue.Queue[Batch | BaseException] = queue.Queue(maxsize=AHEAD)
     stop = threading.Event()
 

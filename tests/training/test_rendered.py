@@ -174,3 +174,26 @@ def test_holes_straight_in_copper_are_bored_and_no_defects(function: str) -> Non
     assert not len(bored.boxes)
     assert (bored.image.astype(int) < whole.image.astype(int) - 40).mean() > 0.01
     assert ((bored.image == whole.image).mean()) > 0.5
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+@pytest.mark.parametrize("split", list(rendered.STITCHED))
+def test_drilled_boards_have_such_holes_in_training_and_calibration(
+    function: str, split: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    class Drawn(Exception):
+        pass
+
+    def stop(*args: object) -> None:
+        asked.append(bool(args[-1]))
+        raise Drawn
+
+    monkeypatch.setattr(rendered, "render_board", stop)
+    monkeypatch.setattr(rendered, "REAL_ARTWORK", 0.0)
+    for number in range(60):
+        with pytest.raises(Drawn):
+            tile(function, number, split)
+    wanted = function in rendered.DRILLED and split != "test"
+    assert sum(asked) in (range(12, 37) if wanted else range(1))
