@@ -27,7 +27,8 @@ CLEAN = {"train": 0.2, "calibration": 0.3, "test": 0.3}  # share of tiles withou
 # Share of tiles whose look is at the end of the range that training draws from, in all it consists of at once: a camera
 # that nobody has seen yet is likely to be soft *and* grainy *and* off in colour.
 EDGE = {"train": 0.5, "calibration": 0.5, "test": 0.0}
-# Share of drilled boards with holes straight in large copper; those of the test are on artwork of real boards.
+# Share of drilled boards with more holes than their artwork has: straight in large copper, and large ones in thin
+# rings. Real boards have both, and the test has their artwork.
 STITCHED = {"train": 0.4, "calibration": 0.4, "test": 0.0}
 DRILLED = ("acid-outer-layer", "alkaline-outer-layer")
 REAL_ARTWORK = 0.35  # share of tiles on artwork of real boards

@@ -70,3 +70,25 @@ def test_holes_in_large_copper_are_drilled_with_sound_copper_all_round() -> None
         assert (vias[:, 3] >= 3).all()
         assert len(holes.usable(vias, copper)) == len(vias)
     assert not len(holes.stitches(pad(7.0), 10.0, np.random.default_rng(1)))
+
+
+@pytest.mark.parametrize("plane", [0, 1])
+def test_large_holes_lie_in_a_whole_ring_with_room_round_it_and_cut_no_line(plane: int) -> None:
+    sheet = np.full((400, 400), plane, np.uint8)
+    sheet[:, 190:200] = 1 - plane  # a line, or a gap between planes
+    rows, columns = np.mgrid[:400, :400]
+    count = 0
+    for seed in range(20):
+        copper, vias = holes.mounts(sheet, 10.0, np.random.default_rng(seed))
+        assert (copper[:, 190:200] == 1 - plane).all()
+        changed = copper != sheet
+        for x, y, pad_radius, hole in vias:
+            distance = np.hypot(columns - x, rows - y)
+            assert pad_radius - hole >= holes.RING_PX
+            assert copper[distance < pad_radius - 0.5].all()
+            assert not copper[(distance > pad_radius + 1) & (distance < 1.1 * pad_radius)].any()
+            changed &= distance > 1.9 * pad_radius + 1
+            count += 1
+        assert not changed.any()
+        assert len(holes.usable(vias, copper)) == len(vias)
+    assert count > 20

@@ -164,11 +164,11 @@ def test_half_of_the_boards_have_looks_at_the_edge_and_those_of_the_test_are_hel
 
 
 @pytest.mark.parametrize("function", rendered.DRILLED)
-def test_holes_straight_in_copper_are_bored_and_no_defects(function: str) -> None:
-    plane = Artwork(np.ones((200, 200), np.uint8), np.empty((0, 4), np.float32), np.empty((0, 4), np.float32))
+def test_more_holes_are_bored_and_no_defects(function: str) -> None:
+    plane = Artwork(np.ones((400, 400), np.uint8), np.empty((0, 4), np.float32), np.empty((0, 4), np.float32))
     look = Look.sample(np.random.default_rng(3), "grey", False)
     whole, bored = (
-        render_board(function, (200, 200), 10.0, look, np.random.default_rng(5), artwork=plane, stitched=stitched)
+        render_board(function, (400, 400), 10.0, look, np.random.default_rng(5), artwork=plane, stitched=stitched)
         for stitched in (False, True)
     )
     assert not len(bored.boxes)

@@ -79,7 +79,8 @@ def render_board(
     defects: how many of each label to plant, or the mean number of defects per megapixel over all labels.
     clean_share: probability of planting nothing at all. artwork: what to draw; procedural when None.
     shapes: outlines of real defects (gold-osp uses them beside invented ones).
-    stitched: whether large copper gets holes of its own; of a drilled board.
+    stitched: whether a drilled board gets more holes than its artwork has: straight in large copper, and large ones
+    in thin rings.
     Defects that find no place, or that nobody could see, are left out: believe the boxes, not the plan.
     Raises ValueError for unknown functions and labels.
     """
@@ -95,8 +96,9 @@ def render_board(
     if artwork is None:
         artwork = draw_artwork(size, pitch, art_rng, process.planes)
     if stitched:
-        vias = np.concatenate((artwork.vias, holes.stitches(artwork.copper, pitch, art_rng)))
-        artwork = replace(artwork, vias=vias)
+        copper, large = holes.mounts(artwork.copper, pitch, art_rng)
+        vias = np.concatenate((artwork.vias, large, holes.stitches(copper, pitch, art_rng)))
+        artwork = replace(artwork, copper=copper, vias=vias)
     twin_rng = copy.deepcopy(scene_rng)
     image, truth = process.render(Scene(artwork, pitch, look, wanted, scene_rng, shapes))
     boxes, labels = truth.clipped(size)

@@ -67,6 +67,32 @@ def stitches(copper: Mask, um_per_px: float, rng: np.random.Generator) -> Vias:
     return np.concatenate((found, sizes), axis=1).astype(np.float32)
 
 
+def mounts(copper: Mask, um_per_px: float, rng: np.random.Generator) -> tuple[Mask, Vias]:
+    """Large holes in a thin, even ring with laminate round it, as screws and pins of connectors have them.
+
+    Returns the copper, uint8 (H, W), with room made in its planes and the rings in it, and the holes. Each lies where
+    all was copper before, or all laminate, so that no line is cut.
+    """
+    copper = copper.copy()
+    hole = min(max(float(np.exp(rng.uniform(np.log(150), np.log(900)))) / um_per_px, 8.0), 70.0)
+    pad = hole + RING_PX + float(rng.uniform(0, max(4.0, 0.2 * hole)))
+    room = pad * float(rng.uniform(1.15, 1.9))
+    found = []
+    for _ in range(int(rng.integers(1, 9))):
+        depths = [cv2.distanceTransform(side, cv2.DIST_L2, 5) for side in (copper, 1 - copper)]
+        rows, columns = np.nonzero(np.maximum(*depths) > room + 3)
+        if not len(rows):
+            break
+        at = int(rng.integers(len(rows)))
+        x, y = float(columns[at]), float(rows[at])
+        canvas = copper * np.uint8(255)
+        disc(canvas, x, y, room, 0)
+        disc(canvas, x, y, pad)
+        copper = (canvas > 127).astype(np.uint8)
+        found.append((x, y, pad, hole))
+    return copper, np.array(found, np.float32).reshape(-1, 4)
+
+
 def _copper_radius(copper: Mask, x: float, y: float, pad: float) -> float:
     """How far copper reaches round a point in every direction, at most `pad`; what the picture cuts off is copper."""
     height, width = copper.shape
