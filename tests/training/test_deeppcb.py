@@ -16,7 +16,12 @@ def test_types_become_our_labels() -> None:
     boxes, labels = deeppcb.parse_labels(text, "x", SLUGS)
     assert [SLUGS[label] for label in labels] == ["open", "short", "nick", "spur", "residual_copper", "pinhole"]
     assert boxes.dtype == np.float32
-    assert boxes[2].tolist() == [10, 20, 33, 40]
+    assert boxes[2].tolist() == [10, 20, 34, 41]  # the files name the last pixel, a box its far edge
+
+
+def test_a_box_may_reach_the_edges_of_the_image() -> None:
+    boxes, _ = deeppcb.parse_labels("0 0 639 639 1", "x", SLUGS)
+    assert boxes.tolist() == [[0, 0, deeppcb.SIDE, deeppcb.SIDE]]
 
 
 def test_no_defects_is_no_error() -> None:
@@ -33,7 +38,7 @@ def test_no_defects_is_no_error() -> None:
         ("1 2 30 40 5242", "type must be 1 to 6"),
         ("1 2 30 40 0", "type must be 1 to 6"),
         ("30 2 30 40 1", "not a box"),
-        ("1 2 30 641 1", "not a box"),
+        ("1 2 30 640 1", "not a box"),
         ("a 2 30 40 1", "five integers"),
     ],
 )
