@@ -77,6 +77,15 @@ def shouldered(
     return profile
 
 
+def drill(mask: Mask, centre: Points, radius: float, value: int) -> None:
+    """Set the pixels whose middle lies within `radius` px of (x, y); in place. A small cv2.circle is a dodecagon."""
+    x, y = (float(at) for at in centre)
+    left, top = max(int(x - radius) - 1, 0), max(int(y - radius) - 1, 0)
+    window = mask[top : max(int(y + radius) + 2, 0), left : max(int(x + radius) + 2, 0)]
+    rows, columns = np.indices(window.shape)
+    window[np.hypot(columns + left + 0.5 - x, rows + top + 0.5 - y) <= radius] = value
+
+
 def add_decoys(mask: Mask, rng: np.random.Generator) -> None:
     """Small round drill holes in wide copper and straight designed channels through planes; in place."""
     radius = rng.uniform(3.0, 7.0)  # one drill a board, as a rule
@@ -86,8 +95,7 @@ def add_decoys(mask: Mask, rng: np.random.Generator) -> None:
             break
         y, x = room[int(rng.integers(len(room)))]
         own = max(radius * rng.uniform(0.85, 1.15), 2.5)
-        # Sub-pixel radii: small discs need them to look round.
-        cv2.circle(mask, (int(x) << BITS, int(y) << BITS), int(own * (1 << BITS)), (0,), -1, cv2.LINE_8, BITS)
+        drill(mask, np.array([x, y]) + rng.random(2), own, 0)
     if mask.mean() > 0.35:
         add_channels(mask, int(rng.integers(0, 4)), rng)
 
@@ -118,8 +126,7 @@ def _add_channel(cut: Mask, fine: Mask, point: Points, rng: np.random.Generator)
         profile = necked(length, rng) if rng.random() < 0.6 else [(0.0, usual), (length, usual)]
         piece = np.zeros_like(cut)
         cut_slot(piece, point, step, profile, 1)
-        corner = (int(point[0] * (1 << BITS)), int(point[1] * (1 << BITS)))
-        cv2.circle(piece, corner, int(profile[0][1] / 2 * (1 << BITS)), (1,), -1, cv2.LINE_8, BITS)
+        drill(piece, point, profile[0][1] / 2, 1)
         if fine[cv2.dilate(piece, disc_kernel(2 * LAND)) > 0].any():
             return
         cut |= piece
@@ -194,8 +201,6 @@ def add_designed_features(image: Mask, boxes: NDArray[np.float32], rng: np.rando
                 add_necked_slot(image, (image < 128).astype(np.uint8), free, rng)
         for _ in range(int(rng.integers(1, 6)) if len(x) else 0):
             at = int(rng.integers(len(x)))
-            # Sixteenths of a pixel, and the anti-aliasing thresholded away again, as the camera's channel has it.
-            centre = (int(x[at]) * 16 + int(rng.integers(16)), int(y[at]) * 16 + int(rng.integers(16)))
             if (image[int(y[at]), int(x[at])] < 128) == bool(colour):
-                cv2.circle(image, centre, round(radius * 16), colour, -1, cv2.LINE_8, 4)
+                drill(image, np.array([x[at], y[at]]) + rng.random(2), radius, colour)
     return image

@@ -154,3 +154,30 @@ def test_a_slot_is_straight_at_any_angle(bow: int, expected: bool, turned: bool)
     cv2.polylines(cut, [np.array([(15, 20), middle, end])], False, (1,), 5)
     assert decoys.is_slot(cut) is expected
     assert not decoys.is_slot(np.zeros_like(cut))
+
+
+@pytest.mark.parametrize("radius", [2.5, 4.0, 7.3, 14.0])
+def test_a_drilled_hole_is_round_and_lies_where_it_should(radius: float) -> None:
+    rng = np.random.default_rng(1)
+    for _ in range(20):
+        centre = 20 + rng.random(2)
+        mask = np.ones((44, 44), np.uint8)
+        decoys.drill(mask, centre, radius, 0)
+        rows, columns = np.nonzero(mask == 0)
+        assert abs(len(rows) / (np.pi * radius**2) - 1) < 0.6 / radius
+        assert np.abs([columns.mean() + 0.5, rows.mean() + 0.5] - centre).max() < 0.35
+        # No corners: whatever the direction, it reaches as far.
+        middles = np.stack((columns, rows), axis=1) + 0.5 - centre
+        angles = np.linspace(0, 2 * np.pi, 48)
+        reach = (middles @ np.array([np.cos(angles), np.sin(angles)])).max(axis=0)
+        assert np.ptp(reach) < 1.0
+
+
+def test_a_hole_beyond_an_edge_is_cut_off() -> None:
+    for centre in ([-20.0, 5.0], [5.0, -20.0], [60.0, 5.0]):
+        mask = np.ones((40, 40), np.uint8)
+        decoys.drill(mask, np.array(centre), 8.0, 0)
+        assert mask.all()
+    mask = np.ones((40, 40), np.uint8)
+    decoys.drill(mask, np.array([0.0, 0.0]), 8.0, 0)
+    assert 40 < (mask == 0).sum() < 60
