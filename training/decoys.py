@@ -78,12 +78,15 @@ def shouldered(
 
 
 def drill(mask: Mask, centre: Points, radius: float, value: int) -> None:
-    """Set the pixels whose middle lies within `radius` px of (x, y); in place. A small cv2.circle is a dodecagon."""
+    """Set the pixels within `radius` px of (x, y), in place; as for cv2, whole numbers are the middles of pixels.
+
+    A small cv2.circle is a dodecagon.
+    """
     x, y = (float(at) for at in centre)
     left, top = max(int(x - radius) - 1, 0), max(int(y - radius) - 1, 0)
     window = mask[top : max(int(y + radius) + 2, 0), left : max(int(x + radius) + 2, 0)]
     rows, columns = np.indices(window.shape)
-    window[np.hypot(columns + left + 0.5 - x, rows + top + 0.5 - y) <= radius] = value
+    window[np.hypot(columns + left - x, rows + top - y) <= radius] = value
 
 
 def add_decoys(mask: Mask, rng: np.random.Generator) -> None:

@@ -29,7 +29,7 @@ CLEAN = {"train": 0.2, "calibration": 0.3, "test": 0.3}  # share of tiles withou
 EDGE = {"train": 0.5, "calibration": 0.5, "test": 0.0}
 # Share of drilled boards with more holes than their artwork has: straight in large copper, and large ones in thin
 # rings. Real boards have both, and the test has their artwork.
-STITCHED = {"train": 0.4, "calibration": 0.4, "test": 0.0}
+MORE_HOLES = {"train": 0.4, "calibration": 0.4, "test": 0.0}
 DRILLED = ("acid-outer-layer", "alkaline-outer-layer")
 REAL_ARTWORK = 0.35  # share of tiles on artwork of real boards
 SEEDS = {"train": 11, "calibration": 12, "test": 13}
@@ -96,8 +96,8 @@ def render_tile(function: str, data: Path, split: str, seed: int, number: int) -
     rate = 0.0 if rng.random() < CLEAN[split] else PER_MEGAPIXEL[split]
     own = np.random.default_rng(int(rng.integers(2**62)))
     # Last, and without a draw in the test: the boards are otherwise those of before.
-    stitched = function in DRILLED and STITCHED[split] > 0 and rng.random() < STITCHED[split]
-    board = render_board(function, (SIDE, SIDE), pitch, look, own, rate, 0.0, window, shapes, stitched)
+    more_holes = function in DRILLED and MORE_HOLES[split] > 0 and rng.random() < MORE_HOLES[split]
+    board = render_board(function, (SIDE, SIDE), pitch, look, own, rate, 0.0, window, shapes, more_holes)
     clean = board.image if board.clean is None else board.clean
     slugs = PROCESSES[function].labels
     grey = look.kind == "grey"

@@ -71,7 +71,7 @@ def render_board(
     clean_share: float = 0.0,
     artwork: Artwork | None = None,
     shapes: ShapeBank | None = None,
-    stitched: bool = False,
+    more_holes: bool = False,
 ) -> Board:
     """Draw a board of (height, width) pixels.
 
@@ -79,7 +79,7 @@ def render_board(
     defects: how many of each label to plant, or the mean number of defects per megapixel over all labels.
     clean_share: probability of planting nothing at all. artwork: what to draw; procedural when None.
     shapes: outlines of real defects (gold-osp uses them beside invented ones).
-    stitched: whether a drilled board gets more holes than its artwork has: straight in large copper, and large ones
+    more_holes: whether a drilled board gets more holes than its artwork has: straight in large copper, and large ones
     in thin rings.
     Defects that find no place, or that nobody could see, are left out: believe the boxes, not the plan.
     Raises ValueError for unknown functions and labels.
@@ -95,7 +95,7 @@ def render_board(
         wanted = []
     if artwork is None:
         artwork = draw_artwork(size, pitch, art_rng, process.planes)
-    if stitched:
+    if more_holes:
         copper, large = holes.mounts(artwork.copper, pitch, art_rng)
         vias = np.concatenate((artwork.vias, large, holes.stitches(copper, pitch, art_rng)))
         artwork = replace(artwork, copper=copper, vias=vias)
