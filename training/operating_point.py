@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter1d
 
 from pcb_aoi import chains
 from training import metrics, model_file, predict
@@ -32,7 +33,8 @@ CHAIN_POINTS = [float(point) for point in np.round(np.arange(0.05, 0.96, 0.05), 
 FALSE_CALLS = 0.03
 MARGIN = 0.75  # logits by which a strange camera may raise the scores of false calls: such calls are counted, too
 GIVE = 0.005  # F1 that a label may give for fewer of them: a quarter of what evaluate.py lets a threshold miss
-SMOOTH = 9  # scores over which the F1 curve is averaged: its very top is luck
+SMOOTH = 0.4  # logits: F1 is averaged over thresholds so near (deviation of a Gaussian), as its very top is luck
+GRID = np.arange(-8, 8, 0.025)  # logits at which it is
 NO_CALLS = np.empty(0, np.float32)
 
 
@@ -43,6 +45,14 @@ def logit(score: NDArray[np.float64] | float) -> NDArray[np.float64]:
 
 def sigmoid(value: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(1 / (1 + np.exp(-value)), np.float64)
+
+
+def smoothed(curve: metrics.Curve) -> NDArray[np.float64]:
+    """float64, as long as GRID: F1 averaged over the thresholds near each, 0 where precision is under its floor."""
+    f1 = curve.f1() * (curve.precision() >= PRECISION_FLOOR)
+    calls = np.searchsorted(-logit(curve.scores.astype(np.float64)), -GRID, side="right")  # at or over each threshold
+    averaged = gaussian_filter1d(np.append(0.0, f1)[calls], SMOOTH / (GRID[1] - GRID[0]), mode="nearest")
+    return np.asarray(averaged, np.float64)
 
 
 def best_point(
@@ -56,21 +66,18 @@ def best_point(
     `false`: scores (K,) of calls on boards without defects. If more than `allowed` of them reach the threshold of the
     best F1 less MARGIN, it goes up until no more do, or GIVE of F1 is lost.
     """
-    scores = curve.scores.astype(np.float64)
     if target_recall is not None:
         recall = np.cumsum(curve.right) / max(curve.defects, 1)
         reached = np.flatnonzero(recall >= target_recall)
-        return float(scores[reached[0]] if len(reached) else scores[-1])
-    f1 = curve.f1() * (curve.precision() >= PRECISION_FLOOR)
-    width = min(SMOOTH, len(f1))
-    smooth = np.convolve(np.pad(f1, width // 2, mode="edge"), np.full(width, 1 / width), "valid")[: len(f1)]
-    best = int(smooth.argmax())
-    least = smooth[best] - GIVE
-    raised = sigmoid(logit(false.astype(np.float64)) + MARGIN)
-    while best and (raised >= scores[best]).sum() > allowed and smooth[best - 1] >= least:
-        best -= 1
-    following = scores[min(best + 1, len(scores) - 1)]
-    return float((scores[best] + following) / 2)  # half way to the next call: neither sits on the edge
+        return float(curve.scores[reached[0]] if len(reached) else curve.scores[-1])
+    lowest = logit(float(curve.scores[-1]))  # thresholds below it change nothing
+    f1 = np.where(lowest > GRID, 0, smoothed(curve))
+    best = len(f1) - 1 - int(f1[::-1].argmax())  # of equals the highest
+    least = f1[best] - GIVE
+    raised = logit(false.astype(np.float64)) + MARGIN
+    while best + 1 < len(f1) and (raised >= GRID[best]).sum() > allowed and f1[best + 1] >= least:
+        best += 1
+    return float(sigmoid(GRID[best]))
 
 
 def fit_slope(curve: metrics.Curve, point: float, now: float = 1.0) -> float:

@@ -157,16 +157,35 @@ def rising(share: float, calls: int) -> metrics.Curve:
     return metrics.Curve(scores.astype(np.float32), np.concatenate((np.ones(60, bool), right)), 100)
 
 
+def given(curve: metrics.Curve, point: float) -> float:
+    """F1, averaged as `best_point` looks at it, that a point has less than the best."""
+    logits = operating_point.logit(np.array([operating_point.best_point(curve), point]))
+    best, own = np.interp(logits, operating_point.GRID, operating_point.smoothed(curve))
+    return float(best - own)
+
+
+def test_the_best_point_keeps_clear_of_the_end_of_a_flat_top() -> None:
+    flat = rising(0.376, 120)  # as many right as keep F1 where it is, down to score 0.5
+    lucky, wrong = np.ones(3, bool), np.zeros(80, bool)
+    right = np.concatenate((flat.right, lucky, wrong))
+    curve = metrics.Curve(np.append(flat.scores, np.linspace(0.499, 0.2, 83)).astype(np.float32), right, 100)
+    peak = float(curve.scores[curve.f1().argmax()])
+    assert 0.47 < peak < 0.5
+    point = operating_point.best_point(curve)
+    assert operating_point.logit(point) - operating_point.logit(peak) > operating_point.SMOOTH
+    assert curve.f1().max() - curve.at(point)[2] < 0.02
+
+
 def test_false_calls_on_clean_boards_move_a_label_up_its_flat_top() -> None:
     curve = rising(0.38, 100)
     best = operating_point.best_point(curve)
     assert best < 0.6
-    for reached, allowed, moved in ((0.65, 3, True), (0.65, 4, False), (0.4, 0, False)):  # in a strange camera
+    for reached, allowed, moved in ((0.6, 3, True), (0.6, 4, False), (0.4, 0, False)):  # in a strange camera
         logit = operating_point.logit(reached) - operating_point.MARGIN
         calls = operating_point.sigmoid(np.full(4, logit)).astype(np.float32)
         point = operating_point.best_point(curve, None, calls, allowed)
         assert (point > best) == moved
-        assert max(curve.f1()) - curve.at(point)[2] <= operating_point.GIVE + 0.005  # the curve is looked at smoothed
+        assert given(curve, point) <= operating_point.GIVE
         if moved:
             assert point > reached
 
@@ -176,7 +195,7 @@ def test_no_more_f1_is_given_for_fewer_false_calls_than_give() -> None:
     calls = np.full(9, 0.95, np.float32)  # above all that could be given
     point = operating_point.best_point(curve, None, calls, 0)
     assert operating_point.best_point(curve) < point < 0.9
-    assert max(curve.f1()) - curve.at(point)[2] <= operating_point.GIVE + 0.005
+    assert given(curve, point) <= operating_point.GIVE
 
 
 def test_calls_on_twins_and_on_boards_without_defects_count(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -78,7 +78,7 @@ def mounts(copper: Mask, um_per_px: float, rng: np.random.Generator) -> tuple[Ma
     pad = hole + RING_PX + float(rng.uniform(0, max(4.0, 0.2 * hole)))
     room = pad * float(rng.uniform(1.15, 1.9))
     found = []
-    for _ in range(int(rng.integers(1, 9))):
+    for _ in range(int(rng.integers(1, 4))):  # a tile is some 6 mm wide
         depths = [cv2.distanceTransform(side, cv2.DIST_L2, 5) for side in (copper, 1 - copper)]
         rows, columns = np.nonzero(np.maximum(*depths) > room + 3)
         if not len(rows):
