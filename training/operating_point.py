@@ -33,7 +33,7 @@ CHAIN_POINTS = [float(point) for point in np.round(np.arange(0.05, 0.96, 0.05), 
 FALSE_CALLS = 0.03
 MARGIN = 0.75  # logits by which a strange camera may raise the scores of false calls: such calls are counted, too
 GIVE = 0.005  # F1 that a label may give for fewer of them: a quarter of what evaluate.py lets a threshold miss
-SMOOTH = 0.4  # logits: F1 is averaged over thresholds so near (deviation of a Gaussian), as its very top is luck
+SMOOTH = 0.75  # F1 is averaged over thresholds so near, in logits of the chance to be right: its very top is luck
 GRID = np.arange(-8, 8, 0.025)  # logits at which it is
 NO_CALLS = np.empty(0, np.float32)
 
@@ -49,10 +49,11 @@ def sigmoid(value: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def smoothed(curve: metrics.Curve) -> NDArray[np.float64]:
     """float64, as long as GRID: F1 averaged over the thresholds near each, 0 where precision is under its floor."""
-    f1 = curve.f1() * (curve.precision() >= PRECISION_FLOOR)
-    calls = np.searchsorted(-logit(curve.scores.astype(np.float64)), -GRID, side="right")  # at or over each threshold
-    averaged = gaussian_filter1d(np.append(0.0, f1)[calls], SMOOTH / (GRID[1] - GRID[0]), mode="nearest")
-    return np.asarray(averaged, np.float64)
+    at, f1 = logit(curve.scores.astype(np.float64)), curve.f1()
+    deviation = SMOOTH / likeliest(curve, at[f1.argmax()], np.geomspace(1, 16, 49))
+    calls = np.searchsorted(-at, -GRID, side="right")  # at or over each threshold
+    averaged = gaussian_filter1d(np.append(0.0, f1)[calls], deviation / (GRID[1] - GRID[0]), mode="nearest")
+    return np.where(np.append(1.0, curve.precision())[calls] >= PRECISION_FLOOR, averaged, 0.0)
 
 
 def best_point(
@@ -80,14 +81,16 @@ def best_point(
     return float(sigmoid(GRID[best]))
 
 
+def likeliest(curve: metrics.Curve, at: float, slopes: NDArray[np.float64]) -> float:
+    """Of these slopes a the one by which sigmoid(a * (logit - at)) best tells the chance that a call is right."""
+    # Log-likelihood over a small grid: one parameter needs no optimiser.
+    z = slopes[:, None] * (logit(curve.scores.astype(np.float64)) - at)
+    return float(slopes[np.where(curve.right, -np.logaddexp(0, -z), -np.logaddexp(0, z)).sum(1).argmax()])
+
+
 def fit_slope(curve: metrics.Curve, point: float, now: float = 1.0) -> float:
     """Slope a of the chance sigmoid(a * (logit - logit(point))) that a call is right, `now` * a within SLOPES."""
-    x = logit(curve.scores.astype(np.float64)) - logit(point)
-    slopes = np.geomspace(*SLOPES, 41) / now
-    z = slopes[:, None] * x[None]
-    # Log-likelihood over a small grid: one parameter needs no optimiser.
-    likelihood = np.where(curve.right, -np.logaddexp(0, -z), -np.logaddexp(0, z)).sum(1)
-    return float(slopes[likelihood.argmax()])
+    return likeliest(curve, float(logit(point)), np.geomspace(*SLOPES, 41) / now)
 
 
 class Settled(NamedTuple):
