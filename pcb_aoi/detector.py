@@ -100,7 +100,10 @@ class Detector:
         watch, classes = Stopwatch(), len(self.config.slugs)
         height, width = image.shape[:2]
         scale = self.config.pitch.scale(self.settings.um_per_px)
-        bound, floor = at_least(threshold), chains.floor(threshold, self._gaps)
+        # Above the model's own threshold, one only takes away: the answer is merged as there. Else a box that hides
+        # another would itself be gone at a threshold between their scores, and the other one come back.
+        merged_from = min(threshold, self.config.threshold)
+        bound, floor = at_least(merged_from), chains.floor(merged_from, self._gaps)
         grid = tiles.plan(height, width, self.config.tile, self.config.overlap, scale)
         self._check_time(len(grid), deadline)
         negative = self._bright_copper and polarity.thresholded(image)
@@ -133,7 +136,7 @@ class Detector:
             raise ModelError("the model gives numbers that are not finite", detail=f"in {bad} output tensors")
         everything, owners_of = Detections.concatenate(parts), np.concatenate(owners)
         merged, surplus = merge.across_tiles(everything, owners_of, grid, self._gaps)
-        result = _to_image(merged[merged.scores >= bound], grid, height, width)
+        result = _to_image(merged[merged.scores >= at_least(threshold)], grid, height, width)
         watch.lap("merge")
         notes = self._warnings(height, width, over + surplus, bad)
         return Result(result, len(grid), watch.ms, notes)

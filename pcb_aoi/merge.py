@@ -91,10 +91,15 @@ def _join(found: Detections, tile: Index, grid: Grid) -> Detections:
     area, shared = bx.area(found.boxes), bx.intersection(found.boxes[i], found.boxes[j])
 
     # A fragment that another tile saw whole: it ends at its tile's border, or the whole goes on beyond that tile.
-    gone = np.zeros(len(found), bool)
+    hidden, by = [], []
     for part, whole in ((i, j), (j, i)):
         leaves = _leaves(found.boxes[whole], grid.boxes[tile[part]]) & (area[part] < area[whole])
-        gone[part[(is_cut[part] | leaves) & ~is_cut[whole] & (shared > COVERED * area[part])]] = True
+        hides = (is_cut[part] | leaves) & ~is_cut[whole] & (shared > COVERED * area[part])
+        hidden.append(part[hides])
+        by.append(whole[hides])
+    gone = np.zeros(len(found), bool)
+    gone[np.concatenate(hidden)] = True
+    scores = _handed_on(found.scores, np.concatenate(hidden), np.concatenate(by))
 
     # Fragments of one defect that no tile saw whole: two that leave their tiles towards each other, or one that lies
     # in the other.
@@ -104,12 +109,25 @@ def _join(found: Detections, tile: Index, grid: Grid) -> Detections:
     inside = shared > COVERED * np.minimum(area[i], area[j])
     edge = is_cut[i] & is_cut[j] & ~gone[i] & ~gone[j] & (facing | inside)
     root = bx.components(len(found), i[edge], j[edge])
-    low, high, score = found.boxes[:, :2].copy(), found.boxes[:, 2:].copy(), found.scores.copy()
+    low, high, score = found.boxes[:, :2].copy(), found.boxes[:, 2:].copy(), scores.copy()
     np.minimum.at(low, root, found.boxes[:, :2])
     np.maximum.at(high, root, found.boxes[:, 2:])
-    np.maximum.at(score, root, found.scores)
+    np.maximum.at(score, root, scores)
     heads = (root == np.arange(len(found))) & ~gone
     return Detections(np.concatenate([low, high], axis=1), score, found.labels)[heads]
+
+
+def _handed_on(scores: Float32, hidden: Index, by: Index) -> Float32:
+    """(N,) scores, each at least that of what it hides, row by row of `hidden` and `by`, and of what those hide.
+
+    The surest look at a defect counts: dropped with its fragment, a defect could fall below the threshold.
+    """
+    while True:
+        surer = scores.copy()
+        np.maximum.at(surer, by, scores[hidden])
+        if (surer == scores).all():
+            return surer
+        scores = surer
 
 
 def _leaves(boxes: Float32, tiles: npt.NDArray[np.int32]) -> Bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from pathlib import Path
 
@@ -11,8 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pcb_aoi.detections import Detections
 from pcb_aoi.detector import Detector
 from pcb_aoi.errors import DeadlineExceeded, ModelError
+from pcb_aoi.heads import at_least
 from pcb_aoi.settings import Settings
 
 Boxes = list[tuple[int, int, int, int]]
@@ -30,6 +33,13 @@ def detector(folder: Path) -> Detector:
 
 def boxes_of(detector: Detector, image: np.ndarray, threshold: float = 0.5) -> set[tuple[float, ...]]:
     return {tuple(box) for box in detector.detect(image, threshold).detections.boxes.tolist()}
+
+
+def rows(found: Detections) -> list[tuple[float, ...]]:
+    return [
+        (*box, score, label)
+        for box, score, label in zip(found.boxes.tolist(), found.scores.tolist(), found.labels.tolist(), strict=True)
+    ]
 
 
 @st.composite
@@ -86,6 +96,19 @@ def test_the_threshold_is_honoured(detector: Detector, threshold: float, count: 
     found = detector.detect(image, threshold).detections
     assert ((found.boxes[:, 2] - found.boxes[:, 0] == 20) & (found.scores > 0.5)).sum() == count
     assert (found.scores.astype(float) >= threshold).all()
+
+
+@given(boards(), st.randoms(use_true_random=False), st.floats(0.5, 1))
+def test_a_higher_threshold_only_takes_away(
+    detector: Detector, board: tuple[int, int, Boxes], random: random.Random, threshold: float
+) -> None:
+    """Tiles that see a defect differ in how sure they are: of each rectangle, every column is of another brightness."""
+    height, width, boxes = board
+    image = analytic.board(height, width, boxes)
+    for x1, y1, x2, y2 in boxes:
+        image[y1:y2, x1:x2] = [random.randint(128, 255) for _ in range(x2 - x1)]
+    default, answer = (detector.detect(image, value).detections for value in (detector.config.threshold, threshold))
+    assert rows(answer) == rows(default[default.scores >= at_least(threshold)])
 
 
 def test_the_default_threshold_is_model_yamls_unless_ops_set_one(folder: Path) -> None:

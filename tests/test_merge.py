@@ -130,6 +130,21 @@ def test_a_fragment_of_higher_score_does_not_win_over_the_whole() -> None:
     found = Detections(f32([[600, 10, 640, 60], [600, 10, 660, 60]]), f32([0.95, 0.55]), i32([0, 0]))
     result, _ = merge.across_tiles(found, np.array([0, 1]), grid)
     assert as_set(result) == {(600.0, 10.0, 660.0, 60.0)}
+    assert result.scores == np.float32(0.95)  # but the defect is as sure as its surest look
+
+
+def test_a_surer_fragment_makes_the_whole_of_its_whole_surer() -> None:
+    """A fragment hidden by what is itself hidden, as it ends short of its border while the third goes on."""
+    grid = tiles.plan(640, 1664, TILE, OVERLAP)
+    found = Detections(
+        f32([[514, 100, 560, 160], [515, 100, 610, 160], [516, 100, 680, 160]]), f32([0.9, 0.6, 0.55]), i32([0, 0, 0])
+    )
+    owners = np.array([1, 0, 1])
+    assert [tuple(grid.boxes[owner][[0, 2]]) for owner in owners] == [(512, 1152), (0, 640), (512, 1152)]
+    for order in ([0, 1, 2], [2, 1, 0], [1, 2, 0]):
+        result, _ = merge.across_tiles(found[np.array(order)], owners[order], grid)
+        assert len(result) == 1
+        assert result.scores == np.float32(0.9)
 
 
 def test_the_boards_own_border_cuts_nothing() -> None:

@@ -75,8 +75,8 @@ def trails(board: Board, clean: NDArray[np.uint8], long_labels: tuple[str, ...])
 def render_tile(function: str, data: Path, split: str, seed: int, number: int) -> Scene:
     """Tile `number` of a split; it depends on function, split, seed and number alone.
 
-    train: artwork of the training families and generated. calibration: generated artwork of its own seeds. Half of
-    either in looks at the edge of the range.
+    train, calibration: artwork of the training families, each with windows of its own, and generated, of its own
+    seeds. Half of either in looks at the edge of the range.
     test: artwork of families never trained on, looks from ranges that training never draws.
     """
     held_out = split == "test"
@@ -89,7 +89,7 @@ def render_tile(function: str, data: Path, split: str, seed: int, number: int) -
     edge = EDGE[split] > 0 and rng.random() < EDGE[split]
     look = Look.sample(rng, kind, held_out, edge)
     window = None
-    if split != "calibration" and rng.random() < REAL_ARTWORK:
+    if rng.random() < REAL_ARTWORK:
         layers = artwork(data / "artwork", held_out)
         window = layers[int(rng.integers(len(layers)))].crop((SIDE, SIDE), pitch, rng)
     shapes = ShapeBank.load(data / "meiwei-masks", held_out) if function == "gold-osp" else None

@@ -117,7 +117,7 @@ def striped() -> BoardLayer:
     return BoardLayer("family", "board/F.Cu", stripes, nothing, nothing)
 
 
-def test_training_and_test_ask_for_their_own_artwork(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_the_test_asks_for_artwork_that_is_held_out(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
     def artwork(folder: Path, held_out: bool) -> tuple[BoardLayer, ...]:
@@ -128,7 +128,7 @@ def test_training_and_test_ask_for_their_own_artwork(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(rendered, "REAL_ARTWORK", 1.0)
     for split in ("train", "calibration", "test"):
         tile("acid-outer-layer", 0, split)
-    assert asked == [(Path("nowhere/artwork"), False), (Path("nowhere/artwork"), True)]  # none calibrates
+    assert asked == [(Path("nowhere/artwork"), held_out) for held_out in (False, False, True)]
 
 
 class DrawnError(Exception):
