@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from training import deeppcb, real_tiles, together
+from training.annotated.sheets import Sheets
 from training.render.board import PROCESSES
 from training.scene import SceneList, Source
 
@@ -53,10 +54,10 @@ def renders_only(data: Path, rendered: Path | None, slugs: list[str]) -> Mix:
 
 
 def outer_layer(data: Path, rendered: Path | None, slugs: list[str]) -> Mix:
-    """Rendered boards, and the few real tiles there are."""
+    """Rendered boards, and the few real tiles there are, side by side: one alone is smaller than a crop."""
     tiles = real_tiles.load(data / "real-tiles", slugs) if (data / "real-tiles").is_dir() else []
     mix = renders_only(data, rendered, slugs)
-    return [*mix, (REAL_TILES_SHARE, SceneList(tiles))] if tiles else mix
+    return [*mix, (REAL_TILES_SHARE, Sheets(tiles))] if tiles else mix
 
 
 def four_together(data: Path, rendered: Path | None, slugs: list[str]) -> Mix:

@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
+from training.render import scene
 from training.render.board import PROCESSES, Board, render_board
 from training.render.look import Look
+from training.render.noise import Field
 
 SIZE = (256, 256)
 
@@ -52,6 +54,21 @@ def test_boxes_are_valid_and_cover_what_differs_from_the_clean_twin(function: st
         assert int((difference[~inside] > 40).sum()) < 60
         planted += len(dirty.labels)
     assert planted >= 12
+
+
+@pytest.mark.parametrize("function", PROCESSES)
+def test_copper_is_left_thin_on_outer_layers_alone(function: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thresholded inner layer shows no half-tones; plugged and finished boards have no such labels."""
+    thin = []
+
+    def thinned(clean: Field, dirty: Field, rng: np.random.Generator) -> Field:
+        thin.append(rng.random())
+        return dirty
+
+    monkeypatch.setattr(scene, "thinned", thinned)
+    for seed in range(20):
+        board(function, seed, 60.0)
+    assert bool(thin) == (function in ("acid-outer-layer", "alkaline-outer-layer"))
 
 
 @pytest.mark.parametrize("function", PROCESSES)

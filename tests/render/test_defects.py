@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from training.render.defects import ETCH_LABELS, does_what_it_says, is_dent, plant, still_is
 from training.render.etch import Etch, etch
 from training.render.noise import Mask
-from training.render.scene import difference_box, etched
+from training.render.scene import THIN_LABELS, difference_box, etched
 
 
 def bars() -> Mask:
@@ -149,6 +149,29 @@ def test_boxes_hold_the_difference_and_the_margin() -> None:
         assert tight[:, -1].any()
         changed[y1:y2, x1:x2] = False
     assert not changed.any()
+
+
+def test_some_copper_left_behind_is_thin_and_nothing_else() -> None:
+    thinner: dict[str, list[bool]] = {label: [] for label in ETCH_LABELS}
+    for seed in range(20):
+        (solid, truth), (thin, same), (clean, _) = (
+            etched(bars(), labels, Etch(), 20.8, 4, np.random.default_rng(seed), thin=thin)
+            for labels, thin in ((ETCH_LABELS, False), (ETCH_LABELS, True), ((), True))
+        )
+        assert (same.boxes, same.labels) == (truth.boxes, truth.labels)
+        assert (thin >= np.minimum(clean, solid)).all()
+        assert (thin <= solid).all()
+        changed = thin < solid
+        for label, (x1, y1, x2, y2) in zip(truth.labels, np.array(truth.boxes, int), strict=True):
+            thinner[label].append(bool(changed[y1:y2, x1:x2].any()))
+            if thinner[label][-1]:
+                gained = (thin - clean)[y1:y2, x1:x2][(solid - clean)[y1:y2, x1:x2] > 0.99]
+                assert not len(gained) or 0.24 < gained.mean() < 0.99
+            changed[y1:y2, x1:x2] = False
+        assert (solid - thin)[changed].max(initial=0) < 0.3  # a soft edge may reach beyond its box
+    for label, found in thinner.items():
+        assert len(found) >= 8, label
+        assert (0.15 < np.mean(found) < 0.7) if label in THIN_LABELS else not any(found), label
 
 
 def test_difference_box_ignores_what_nobody_sees() -> None:

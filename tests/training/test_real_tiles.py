@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from training import real_tiles
+from training import real_tiles, recipes
 from training.scene import IGNORED
 
 SIDE = 226
@@ -48,6 +48,19 @@ def test_decoys_differ_from_copy_to_copy_and_spare_the_defects(root: Path) -> No
         share = (scene.image != original).any(axis=2).mean()
         assert 0.01 < share < 0.3
     assert not np.array_equal(scenes[0].image, scenes[1].image)
+
+
+@pytest.mark.parametrize("function", ["acid-outer-layer", "alkaline-outer-layer"])
+def test_outer_layers_learn_them_at_their_own_scale(function: str, root: Path) -> None:
+    """Alone, a tile is smaller than a crop, and would be blown up to fill it."""
+    (root / "real-tiles").symlink_to(root)
+    recipe = recipes.get(function)
+    (share, _), (tiles_share, tiles) = recipe.sources(root, root / "no boards", recipe.slugs)
+    assert tiles_share == pytest.approx(0.1 * share)
+    scene = tiles.draw(np.random.default_rng(0))
+    assert min(scene.image.shape[:2]) >= 640
+    cell = scene.image[:SIDE, :SIDE]
+    assert any(np.array_equal(cell, tile.image) for tile in real_tiles.load(root, recipe.slugs))
 
 
 def test_a_missing_picture_is_named(root: Path) -> None:

@@ -19,6 +19,12 @@ FUNCTIONS = ("acid-outer-layer", "alkaline-outer-layer", "resin-plug")
 FAINT = 40  # grey levels that JPEG and the camera's blur may move beside a defect
 
 
+@pytest.fixture(autouse=True)
+def generated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All artwork is generated, but where a test says otherwise."""
+    monkeypatch.setattr(rendered, "REAL_ARTWORK", 0.0)
+
+
 def tile(function: str, number: int, split: str = "calibration") -> Scene:
     return rendered.render_tile(function, Path("nowhere"), split, 1, number)
 
@@ -196,7 +202,6 @@ def test_drilled_boards_have_such_holes_in_training_and_calibration(
         raise Drawn
 
     monkeypatch.setattr(rendered, "render_board", stop)
-    monkeypatch.setattr(rendered, "REAL_ARTWORK", 0.0)
     for number in range(60):
         with pytest.raises(Drawn):
             tile(function, number, split)

@@ -53,6 +53,7 @@ def render(scene: Scene) -> tuple[Image, Truth]:
         etch_rng,
         keep_out,
         FINE_SIZES_UM,
+        thin=True,
     )
     defect_rng, clean_rng = hole_rng.spawn(2)
     vias, taken = holes.drift(pads, clean_rng), set[int]()

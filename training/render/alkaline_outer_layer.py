@@ -51,6 +51,7 @@ def render(scene: Scene) -> tuple[Image, Truth]:
         etch_rng,
         keep_out,
         FINE_SIZES_UM,
+        thin=True,
     )
     film = Film(coverage, scene.artwork.copper, scene.um_per_px, margin, film_rng)
     count = Counter(scene.wanted)

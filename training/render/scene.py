@@ -12,9 +12,16 @@ from training.render.artwork import Artwork
 from training.render.defects import SIZES_UM, Sizes, plant, still_is
 from training.render.etch import Etch, edge_shift, etch_with
 from training.render.look import Look
-from training.render.noise import Field, Image, Mask
+from training.render.noise import Field, Image, Mask, smooth
 from training.render.paintwork import Box
 from training.render.shape_bank import ShapeBank
+
+# Copper that the etchant nearly took: real spurs and copper left behind (DsPCBSD+) are often dimmer than a line and
+# mottled, as laminate shows through. A dim short would be a web of pinched film.
+THIN_LABELS = ("spur", "residual_copper")
+THIN_SHARE = 0.4
+THICKNESS = (0.4, 0.9)  # of a line's
+MOTTLED = 0.15  # deviation of it, in patches of 1.5 px
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +75,11 @@ def etched(
     rng: np.random.Generator,
     keep_out: Mask | None = None,
     sizes: Sizes = SIZES_UM,
+    thin: bool = False,
 ) -> tuple[Field, Truth]:
     """Plant `labels` in the mask, etch it, and measure boxes where the coverage differs from the clean twin's.
+
+    thin: some of the copper that should not be there is left thin.
 
     Returns coverage float32 (H, W) and the truth. What the etch wiped out, or turned into something that does
     not deserve its label, is undone and not recorded.
@@ -89,10 +99,19 @@ def etched(
         before, after = (np.asarray(part > 0.5, np.uint8) for part in (clean, dirty))
         if box is None or not still_is(item.label, before, after):
             continue
+        if thin and item.label in THIN_LABELS and rng.random() < THIN_SHARE:
+            dirty = thinned(clean, dirty, rng)
         coverage[outer][inner] = dirty
         x, y = outer[1].start + inner[1].start, outer[0].start + inner[0].start
         truth.add(item.label, (x + box[0], y + box[1], x + box[2], y + box[3]))
     return coverage, truth
+
+
+def thinned(clean: Field, dirty: Field, rng: np.random.Generator) -> Field:
+    """A window float32 (H, W) in [0, 1] whose copper, where `dirty` has more of it than `clean`, is left thin."""
+    thickness = float(rng.uniform(*THICKNESS)) + np.float32(MOTTLED) * smooth(clean.shape, 1.5, rng)
+    gained = np.maximum(dirty - clean, 0)
+    return np.asarray(dirty - gained * (1 - np.clip(thickness, 0.25, 1)), np.float32)
 
 
 def _around(
