@@ -1,8 +1,8 @@
 """Real outer-layer tiles recovered from DsPCBSD+ mosaics (CC BY 4.0): a few, faulty, for training only.
 
 The pixels under the drawn rectangles are made up, and the fill round every box gives the defect away: so decoy
-frames are filled in elsewhere, in the same manner. Tiles whose scratches and foreign objects may be unboxed are left
-out. No score is ever taken on these tiles.
+frames are filled in elsewhere, in the same manner. Tiles whose scratches and foreign objects may be unboxed teach the
+other labels alone. No score is ever taken on these tiles.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ SLUGS = {
     "CFO": "foreign_object",
     "BMFO": "foreign_object",
 }
+SOMETIMES_UNBOXED = ("scratch", "foreign_object")  # on the tiles that say so
 VARIANTS = 6  # copies of a tile, each with other decoys
 SMALLEST_PX = 10.0  # boxes below this hold mostly filled pixels
 
@@ -49,21 +50,23 @@ def load(root: Path, slugs: list[str], seed: int = 1) -> list[Scene]:
     content = json.loads((root / "annotations.json").read_text())
     names = {category["id"]: category["name"] for category in content["categories"]}
     rng = np.random.default_rng(seed)
+    boxed = tuple(number for number, slug in enumerate(slugs) if slug not in SOMETIMES_UNBOXED)
     scenes = []
     for entry in content["images"]:
-        if not entry["cs_cfo_annotated"]:
-            continue
+        taught = None if entry["cs_cfo_annotated"] else boxed
         found = [one for one in content["annotations"] if one["image_id"] == entry["id"]]
         boxes = np.array([one["bbox"] for one in found], np.float32).reshape(-1, 4)
         boxes[:, 2:] += boxes[:, :2]
         labels = np.array([_index(names[one["category_id"]], slugs) for one in found], np.int64)
         labels[(boxes[:, 2:] - boxes[:, :2]).max(axis=1, initial=0) < SMALLEST_PX] = IGNORED
+        if taught is not None:
+            labels[~np.isin(labels, taught)] = IGNORED
         image = cv2.imread(str(root / "images" / entry["file_name"]), cv2.IMREAD_COLOR_RGB)
         if image is None:
             raise FileNotFoundError(f"no readable image at {root / 'images' / entry['file_name']}")
         for variant in range(VARIANTS):
             picture = add_decoys(np.asarray(image, np.uint8), boxes, rng)
-            scenes.append(Scene(picture, boxes, labels, f"{entry['file_name']}-{variant}"))
+            scenes.append(Scene(picture, boxes, labels, f"{entry['file_name']}-{variant}", taught=taught))
     return scenes
 
 

@@ -15,7 +15,7 @@ SIDE = 226
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """Two tiles of noise; the second may have scratches that nobody boxed."""
+    """Two tiles of noise; the second may have scratches and foreign objects that nobody boxed."""
     (tmp_path / "images").mkdir()
     images, rng = [], np.random.default_rng(0)
     for number, complete in ((1, True), (2, False)):
@@ -24,7 +24,8 @@ def root(tmp_path: Path) -> Path:
         images.append({"id": number, "file_name": name, "cs_cfo_annotated": complete})
     boxes = {1: [50, 60, 40, 20], 6: [120, 100, 50, 50], 5: [10, 10, 8, 8]}
     annotations = [{"image_id": 1, "category_id": category, "bbox": box} for category, box in boxes.items()]
-    categories = [{"id": 1, "name": "SH"}, {"id": 5, "name": "MB"}, {"id": 6, "name": "HB"}]
+    annotations += [{"image_id": 2, "category_id": category, "bbox": [30, 30, 30, 30]} for category in (1, 9)]
+    categories = [{"id": 9, "name": "BMFO"}, {"id": 1, "name": "SH"}, {"id": 5, "name": "MB"}, {"id": 6, "name": "HB"}]
     text = json.dumps({"images": images, "annotations": annotations, "categories": categories})
     (tmp_path / "annotations.json").write_text(text)
     return tmp_path
@@ -32,17 +33,24 @@ def root(tmp_path: Path) -> Path:
 
 def test_labels_are_ours_and_the_rest_is_ignored(root: Path) -> None:
     scenes = real_tiles.load(root, ["open", "short", "nick"])
-    assert len(scenes) == real_tiles.VARIANTS
-    assert {scene.name.split("-")[0] for scene in scenes} == {"1.png"}
-    for scene in scenes:
+    assert len(scenes) == 2 * real_tiles.VARIANTS
+    for scene in scenes[: real_tiles.VARIANTS]:
+        assert scene.name.startswith("1.png")
         assert scene.labels.tolist() == [1, IGNORED, IGNORED]  # no such label; too small to see
         assert scene.boxes[0].tolist() == [50, 60, 90, 80]
+
+
+def test_tiles_with_unboxed_scratches_teach_nothing_of_them(root: Path) -> None:
+    complete, partly = real_tiles.load(root, ["scratch", "short", "foreign_object", "nick"])[:: real_tiles.VARIANTS]
+    assert complete.taught is None
+    assert partly.taught == (1, 3)
+    assert partly.labels.tolist() == [1, IGNORED]
 
 
 def test_decoys_differ_from_copy_to_copy_and_spare_the_defects(root: Path) -> None:
     original = cv2.imread(str(root / "images" / "1.png"), cv2.IMREAD_COLOR_RGB)
     assert original is not None
-    scenes = real_tiles.load(root, ["short"])
+    scenes = real_tiles.load(root, ["short"])[: real_tiles.VARIANTS]
     for scene in scenes:
         assert np.array_equal(scene.image[60:80, 50:90], original[60:80, 50:90])
         share = (scene.image != original).any(axis=2).mean()

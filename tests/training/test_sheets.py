@@ -1,5 +1,6 @@
 """Small images are laid side by side with their boxes, never enlarged; ignored areas neither help nor harm a score."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +43,17 @@ def test_sizes_do_not_mix_and_large_images_stay_alone() -> None:
     assert drawn["1"] is large
     assert set(drawn["2"].labels) == {2}
     assert drawn["3"].image.shape == (700, 2000)
+
+
+def test_only_scenes_that_teach_the_same_share_a_sheet() -> None:
+    """An unboxed scratch beside a boxed one would be learnt as clean board, or the boxed one not at all."""
+    source = Sheets([replace(tile(number), taught=(0, 1) if number % 2 else None) for number in range(6)])
+    seen = set()
+    for seed in range(12):
+        scene = source.draw(np.random.default_rng(seed))
+        assert {(0, 1) if label % 2 else None for label in scene.labels} == {scene.taught}
+        seen.add(scene.taught)
+    assert len(seen) == 2
 
 
 def test_stored_scenes_come_back(tmp_path: Path) -> None:

@@ -16,6 +16,8 @@ from training.scene import Scene
 
 SIDE = 640  # px: the widest crop
 
+Kind = tuple[int, int, tuple[int, ...] | None]  # height, width, labels it can teach: what one sheet has in common
+
 
 class Stored(Sequence[Scene]):
     """Scenes in .npz files, read when asked for; the last few hundred stay in memory (1 to 5 MiB each)."""
@@ -48,27 +50,27 @@ class Sheets:
 
     def __init__(self, scenes: Sequence[Scene]) -> None:
         self.scenes = scenes
-        self.alike: dict[tuple[int, int], list[int]] = {}  # images of one size, by (height, width)
-        self.shapes: list[tuple[int, int]] = []
+        self.kinds: list[Kind] = []
+        self.alike: dict[Kind, list[int]] = {}
         for index in range(len(scenes)):
             height, width = scenes[index].image.shape[:2]
-            self.shapes.append((height, width))
-            self.alike.setdefault((height, width), []).append(index)
+            self.kinds.append((height, width, scenes[index].taught))
+            self.alike.setdefault(self.kinds[-1], []).append(index)
 
     def draw(self, rng: np.random.Generator) -> Scene:
-        """A scene; a small one with others of its size around it."""
+        """A scene; a small one with others of its size around it, which teach the same labels."""
         first = int(rng.integers(len(self.scenes)))
-        height, width = self.shapes[first]
+        height, width, _ = self.kinds[first]
         rows, columns = -(-SIDE // height), -(-SIDE // width)
         if rows * columns == 1:
             return self.scenes[first]
-        others = rng.choice(self.alike[height, width], rows * columns - 1)
+        others = rng.choice(self.alike[self.kinds[first]], rows * columns - 1)
         chosen = [self.scenes[index] for index in rng.permutation([first, *others.tolist()])]
         return sheet(chosen, columns)
 
 
 def sheet(scenes: list[Scene], columns: int) -> Scene:
-    """Scenes of one size, row by row, as one; colour where any of them has it."""
+    """Scenes of one kind, row by row, as one; colour where any of them has it."""
     colour = any(scene.image.ndim == 3 for scene in scenes)
     height, width = scenes[0].image.shape[:2]
     cells, boxes = [], []
@@ -78,6 +80,5 @@ def sheet(scenes: list[Scene], columns: int) -> Scene:
         x, y = number % columns * width, number // columns * height
         boxes.append(scene.boxes + np.array([x, y, x, y], np.float32))
     rows = [np.concatenate(cells[at : at + columns], axis=1) for at in range(0, len(cells), columns)]
-    return Scene(
-        np.concatenate(rows), np.concatenate(boxes), np.concatenate([scene.labels for scene in scenes]), scenes[0].name
-    )
+    labels = np.concatenate([scene.labels for scene in scenes])
+    return Scene(np.concatenate(rows), np.concatenate(boxes), labels, scenes[0].name, taught=scenes[0].taught)
