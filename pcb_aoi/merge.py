@@ -18,7 +18,7 @@ Index = npt.NDArray[np.intp]
 IOU = 0.5
 """Above this overlap, two boxes of one label are one defect."""
 COVERED = 0.5
-"""A fragment goes when this share of it lies in a box of a tile that saw more."""
+"""A fragment goes when this share of it lies in a box of a tile that saw more, which is then at least as sure."""
 NESTED = 0.8
 """Within a tile, a box goes when this share of it lies in a surer box of its label: detectors box a part of a large
 defect once more."""
