@@ -29,4 +29,5 @@ class Member:
         """A scene that says which labels it can teach: of the others it has none, or has them unlabelled."""
         scene = self.source.draw(rng)
         labels = np.where(scene.labels >= 0, self.numbers[scene.labels.clip(0)], scene.labels)
-        return replace(scene, labels=labels, taught=tuple(self.numbers.tolist()))
+        taught = self.numbers if scene.taught is None else self.numbers[list(scene.taught)]
+        return replace(scene, labels=labels, taught=tuple(taught.tolist()))

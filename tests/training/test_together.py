@@ -3,6 +3,8 @@
 # ruff: noqa: E402  (what may be absent is asked for before it is imported)
 # mypy: disallow-untyped-calls=False
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -20,6 +22,8 @@ def test_a_member_renumbers_its_labels_and_says_which_it_teaches() -> None:
     assert drawn.labels.tolist() == [1, IGNORED, 4]
     assert drawn.taught == (1, 4)
     assert scene.labels.tolist() == [0, IGNORED, 1]
+    partly = together.Member(SceneList([replace(scene, taught=(1,))]), np.array([1, 4]))
+    assert partly.draw(np.random.default_rng(0)).taught == (4,)  # what it cannot teach alone, it cannot beside others
 
 
 torch = pytest.importorskip("torch", reason="needs the extra `train` (torch)")
