@@ -46,7 +46,8 @@ def add_decoys(image: np.ndarray, boxes: np.ndarray, rng: np.random.Generator) -
 
 
 def load(root: Path, slugs: list[str], seed: int = 1) -> list[Scene]:
-    """Scenes of 226 x 226 px; labels that the model does not have, and boxes too small to see, are ignored areas."""
+    """Scenes of 226 x 226 px: labels that the model does not have or that a tile cannot teach, and boxes too small to
+    see, are ignored areas."""
     content = json.loads((root / "annotations.json").read_text())
     names = {category["id"]: category["name"] for category in content["categories"]}
     rng = np.random.default_rng(seed)

@@ -75,7 +75,7 @@ def trails(board: Board, clean: NDArray[np.uint8], long_labels: tuple[str, ...])
 def render_tile(function: str, data: Path, split: str, seed: int, number: int) -> Scene:
     """Tile `number` of a split; it depends on function, split, seed and number alone.
 
-    train, calibration: artwork of the training families, each with windows of its own, and generated, of its own
+    train, calibration: artwork of the training families (windows of the two may overlap) and generated, each of its own
     seeds. Half of either in looks at the edge of the range.
     test: artwork of families never trained on, looks from ranges that training never draws.
     """
