@@ -25,7 +25,7 @@ from training.render.artwork import draw_artwork
 from training.render.etch import Etch
 from training.render.inner_layer import LABELS, MARGIN_PX
 from training.render.look import Look
-from training.render.paintwork import FAINT, VISIBLE
+from training.render.paintwork import FAINT, VISIBLE, is_grey
 from training.render.real_artwork import BoardLayer
 from training.render.scene import etched
 from training.render.shade import capture, paint
@@ -87,7 +87,9 @@ def lay_on_surface(
         if label == "scratch":
             box = scratches.lay(lengths.pop() if lengths else None)
         else:
-            box = surface.foreign_object(image, rng, pitch, MARGIN_PX)
+            # On grey, a fibre on bare laminate is a thin line of copper to anybody.
+            on_copper = surface.bright_place(image, rng) if is_grey(image) else None
+            box = surface.foreign_object(image, rng, pitch, MARGIN_PX, centre=on_copper)
         if box is None:
             continue
         points = trail(before, image, label == "scratch")

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from training.render.defects import ETCH_LABELS, does_what_it_says, is_dent, plant, still_is
 from training.render.etch import Etch, etch
 from training.render.noise import Mask
-from training.render.scene import THIN_LABELS, difference_box, etched
+from training.render.scene import THIN_LABELS, TORN_LABELS, difference_box, etched
 
 
 def bars() -> Mask:
@@ -172,6 +172,31 @@ def test_some_copper_left_behind_is_thin_and_nothing_else() -> None:
     for label, found in thinner.items():
         assert len(found) >= 8, label
         assert (0.15 < np.mean(found) < 0.7) if label in THIN_LABELS else not any(found), label
+
+
+def test_some_opens_and_nicks_leave_flakes_and_are_what_they_were() -> None:
+    flaky: dict[str, list[bool]] = {label: [] for label in ETCH_LABELS}
+    for seed in range(20):
+        (plain, truth), (torn, same), (clean, _) = (
+            etched(bars(), labels, Etch(), 20.8, 4, np.random.default_rng(seed), torn=torn)
+            for labels, torn in ((ETCH_LABELS, False), (ETCH_LABELS, True), ((), True))
+        )
+        assert (same.boxes, same.labels) == (truth.boxes, truth.labels)
+        assert (torn >= plain).all()
+        assert (torn <= np.maximum(clean, plain)).all()
+        changed = torn > plain
+        for label, (x1, y1, x2, y2) in zip(truth.labels, np.array(truth.boxes, int), strict=True):
+            window = (slice(y1, y2), slice(x1, x2))
+            flaky[label].append(bool(changed[window].any()))
+            if flaky[label][-1]:
+                lost = (clean - plain)[window]
+                assert 0 < (torn - plain)[window].sum() < 0.6 * lost.sum()
+                before, after = (np.asarray(part[window] > 0.5, np.uint8) for part in (clean, torn))
+                assert still_is(label, before, after)
+            changed[window] = False
+    for label, found in flaky.items():
+        assert len(found) >= 8, label
+        assert (0.1 < np.mean(found) < 0.7) if label in TORN_LABELS else not any(found), label
 
 
 def test_difference_box_ignores_what_nobody_sees() -> None:

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from training import rendered, rendered_inner
-from training.render import visible
+from training.render import scene, visible
 from training.render.artwork import Artwork
 from training.render.board import PROCESSES, render_board
 from training.render.look import Look
+from training.render.noise import Field
 from training.render.real_artwork import BoardLayer
 from training.scene import Scene
 
@@ -178,17 +179,62 @@ def test_more_holes_are_bored_and_no_defects(function: str, kind: str) -> None:
     design = Artwork(copper, np.empty((0, 4), np.float32), np.empty((0, 4), np.float32))
     look = Look.sample(np.random.default_rng(3), "grey", False)
     before, bored = (
-        render_board(function, (400, 400), 10.0, look, np.random.default_rng(6), artwork=design, more_holes=more)
+        render_board(function, (400, 400), 10.0, look, np.random.default_rng(6), artwork=design, extras=more)
         for more in (False, True)
     )
     assert not len(bored.boxes)
     change = bored.image.astype(int) - before.image
-    assert (change < -40 if kind == "stripes" else change > 40).mean() > 0.01  # holes in copper; rings on laminate
+    assert (change < -40 if kind == "stripes" else change > 40).mean() > 0.005  # holes in copper; rings on laminate
     assert (change == 0).mean() > 0.5
 
 
+@pytest.mark.parametrize("kind", ["grey", "colour"])
+def test_on_grey_pictures_of_the_inner_layer_foreign_matter_lies_on_copper(
+    kind: str,
+) -> None:
+    mask = np.zeros((640, 640), np.uint8)
+    mask[:, :320] = 1
+    look = Look(kind, copper=(200.0, 170.0, 150.0), laminate=(40.0, 40.0, 30.0), grain=0.0, cloud=0.0, brush=0.0)
+    middles = []
+    for seed in range(12):
+        board = rendered_inner.Plan(None, mask, 20.8, look, False, (seed,) * 5)
+        _, planted = board.draw(["foreign_object"] * 6)
+        middles += [(box[0] + box[2]) / 2 for box in planted.boxes]
+    assert len(middles) > 40
+    share = np.mean(np.array(middles) < 330)
+    assert share > 0.9 if kind == "grey" else 0.3 < share < 0.75
+
+
+@pytest.mark.parametrize("function", rendered.DRILLED)
+@pytest.mark.parametrize("extras", [False, True])
+def test_pads_are_tied_and_opens_torn_where_extras_are_asked_for(
+    function: str, extras: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    called, flaked = [], scene.flaked
+
+    def spy(clean: Field, dirty: Field, rng: np.random.Generator) -> Field:
+        called.append(True)
+        return flaked(clean, dirty, rng)
+
+    monkeypatch.setattr(scene, "flaked", spy)
+    pads = [(20.0 + 30 * column, 30.0 + 60 * row, 18.0, 40.0) for column in range(12) for row in range(6)]
+    copper = np.zeros((400, 400), np.uint8)
+    for x, y, width, height in pads:
+        copper[int(y - height / 2) : int(y + height / 2), int(x - width / 2) : int(x + width / 2)] = 1
+    design = Artwork(copper, np.empty((0, 4), np.float32), np.array(pads, np.float32))
+    look = Look.sample(np.random.default_rng(3), "grey", False)
+    wanted = {"open": 6, "nick": 6}
+    board = render_board(function, (400, 400), 10.0, look, np.random.default_rng(6), wanted, 0.0, design, None, extras)
+    assert board.clean is not None
+    between = np.stack([board.clean[int(y) - 8 : int(y) + 8, int(x) + 12 : int(x) + 18, 0] for x, y, _, _ in pads[:-6]])
+    level = np.median([board.clean[int(y), int(x), 0] for x, y, _, _ in pads])
+    bridged = (between.reshape(len(between), -1).max(axis=1) > 0.7 * level).sum()
+    assert bridged in (range(5, 60) if extras else range(1))
+    assert bool(called) == extras
+
+
 @pytest.mark.parametrize("function", FUNCTIONS)
-@pytest.mark.parametrize("split", list(rendered.MORE_HOLES))
+@pytest.mark.parametrize("split", list(rendered.EXTRAS))
 def test_drilled_boards_have_such_holes_in_training_alone(
     function: str, split: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -54,6 +54,7 @@ def render(scene: Scene) -> tuple[Image, Truth]:
         keep_out,
         FINE_SIZES_UM,
         thin=True,
+        torn=scene.torn,
     )
     defect_rng, clean_rng = hole_rng.spawn(2)
     vias, taken = holes.drift(pads, clean_rng), set[int]()

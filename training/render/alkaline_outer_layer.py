@@ -52,6 +52,7 @@ def render(scene: Scene) -> tuple[Image, Truth]:
         keep_out,
         FINE_SIZES_UM,
         thin=True,
+        torn=scene.torn,
     )
     film = Film(coverage, scene.artwork.copper, scene.um_per_px, margin, film_rng)
     count = Counter(scene.wanted)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from training.render import acid_outer_layer, alkaline_outer_layer, gold_osp, holes, inner_layer, resin_plug
+from training.render import acid_outer_layer, alkaline_outer_layer, gold_osp, holes, inner_layer, resin_plug, ties
 from training.render.artwork import Artwork, draw_artwork
 from training.render.look import Look
 from training.render.noise import Image
@@ -71,7 +71,7 @@ def render_board(
     clean_share: float = 0.0,
     artwork: Artwork | None = None,
     shapes: ShapeBank | None = None,
-    more_holes: bool = False,
+    extras: bool = False,
 ) -> Board:
     """Draw a board of (height, width) pixels.
 
@@ -79,8 +79,8 @@ def render_board(
     defects: how many of each label to plant, or the mean number of defects per megapixel over all labels.
     clean_share: probability of planting nothing at all. artwork: what to draw; procedural when None.
     shapes: outlines of real defects (gold-osp uses them beside invented ones).
-    more_holes: whether a drilled board gets more holes than its artwork has: straight in large copper, and large ones
-    in thin rings.
+    extras: for training, whether a drilled board gets more than its artwork has: holes straight in large copper, large
+    ones in thin rings, ties between pads; and opens and nicks that leave some copper.
     Defects that find no place, or that nobody could see, are left out: believe the boxes, not the plan.
     Raises ValueError for unknown functions and labels.
     """
@@ -95,18 +95,18 @@ def render_board(
         wanted = []
     if artwork is None:
         artwork = draw_artwork(size, pitch, art_rng, process.planes)
-    if more_holes:
-        copper, large = holes.mounts(artwork.copper, pitch, art_rng)
+    if extras:
+        copper, large = holes.mounts(ties.tie(artwork, art_rng), pitch, art_rng)
         vias = np.concatenate((artwork.vias, large, holes.stitches(copper, pitch, art_rng)))
         artwork = replace(artwork, copper=copper, vias=vias)
     twin_rng = copy.deepcopy(scene_rng)
-    image, truth = process.render(Scene(artwork, pitch, look, wanted, scene_rng, shapes))
+    image, truth = process.render(Scene(artwork, pitch, look, wanted, scene_rng, shapes, extras))
     boxes, labels = truth.clipped(size)
     if process.whole is None:
         return Board(image, boxes, labels)
     if not labels:
         return Board(image, boxes, labels, image)
-    clean, _ = process.render(Scene(artwork, pitch, look, [], twin_rng, shapes))
+    clean, _ = process.render(Scene(artwork, pitch, look, [], twin_rng, shapes, extras))
     least = np.array([process.least_um.get(label, 0.0) / pitch for label in labels], np.float32)
     lines = np.isin(labels, LINES)
     image, boxes, shows = measure(image, clean, boxes, np.isin(labels, process.whole), least=least, lines=lines)

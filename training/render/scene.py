@@ -22,6 +22,10 @@ THIN_LABELS = ("spur", "residual_copper")
 THIN_SHARE = 0.4
 THICKNESS = (0.4, 0.9)  # of a line's
 MOTTLED = 0.15  # deviation of it, in patches of 1.5 px
+# Real opens and nicks (DsPCBSD+) are often torn: flakes of the line are left in the gap.
+TORN_LABELS = ("open", "nick")
+TORN_SHARE = 0.4
+FLAKES = (0.3, 1.5)  # deviations of a field from which on it leaves copper: a third of the gap to a fifteenth
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,7 @@ class Scene:
     wanted: Sequence[str]  # slugs to plant
     rng: np.random.Generator
     shapes: ShapeBank | None = None  # outlines of real defects
+    torn: bool = False  # whether some opens and nicks leave copper in the gap
 
 
 @dataclass(slots=True)
@@ -76,10 +81,11 @@ def etched(
     keep_out: Mask | None = None,
     sizes: Sizes = SIZES_UM,
     thin: bool = False,
+    torn: bool = False,
 ) -> tuple[Field, Truth]:
     """Plant `labels` in the mask, etch it, and measure boxes where the coverage differs from the clean twin's.
 
-    thin: some of the copper that should not be there is left thin.
+    thin: some of the copper that should not be there is left thin. torn: some that should be is left in flakes.
 
     Returns coverage float32 (H, W) and the truth. What the etch wiped out, or turned into something that does
     not deserve its label, is undone and not recorded.
@@ -101,6 +107,10 @@ def etched(
             continue
         if thin and item.label in THIN_LABELS and rng.random() < THIN_SHARE:
             dirty = thinned(clean, dirty, rng)
+        if torn and item.label in TORN_LABELS and rng.random() < TORN_SHARE:
+            flaky = flaked(clean, dirty, rng)
+            if still_is(item.label, before, np.asarray(flaky > 0.5, np.uint8)):
+                dirty = flaky
         coverage[outer][inner] = dirty
         x, y = outer[1].start + inner[1].start, outer[0].start + inner[0].start
         truth.add(item.label, (x + box[0], y + box[1], x + box[2], y + box[3]))
@@ -112,6 +122,13 @@ def thinned(clean: Field, dirty: Field, rng: np.random.Generator) -> Field:
     thickness = float(rng.uniform(*THICKNESS)) + np.float32(MOTTLED) * smooth(clean.shape, 1.5, rng)
     gained = np.maximum(dirty - clean, 0)
     return np.asarray(dirty - gained * (1 - np.clip(thickness, 0.25, 1)), np.float32)
+
+
+def flaked(clean: Field, dirty: Field, rng: np.random.Generator) -> Field:
+    """A window float32 (H, W) in [0, 1] in which flakes of what `dirty` has lost are left, some of them thin."""
+    field = smooth(clean.shape, float(rng.uniform(0.8, 2.5)), rng)
+    flakes = np.clip(2 * (field - float(rng.uniform(*FLAKES))), 0, 1) * np.float32(rng.uniform(0.4, 1.0))
+    return np.asarray(dirty + np.maximum(clean - dirty, 0) * flakes, np.float32)
 
 
 def _around(

@@ -41,7 +41,7 @@ def scratch(
     height, width = image.shape[:2]
     length = (length_um or float(np.exp(rng.uniform(np.log(300), np.log(20_000))))) / um_per_px
     angle = float(rng.uniform(0, np.pi)) if angle is None else angle
-    middle = start or _bright_place(image, rng)
+    middle = start or bright_place(image, rng)
     count = 1 if length < BUNDLED_PX or rng.random() < 0.5 else int(rng.integers(2, 9))
     spread = min(float(rng.uniform(2, 9)) * np.sqrt(count), length / SLENDER)
     bend = 0.0 if rng.random() < 0.4 else float(rng.uniform(0.1, 0.8))
@@ -85,7 +85,7 @@ class Scratches:
         return None
 
 
-def _bright_place(image: Image, rng: np.random.Generator) -> tuple[float, float]:
+def bright_place(image: Image, rng: np.random.Generator) -> tuple[float, float]:
     """The brightest of a few random pixels, as (x, y): copper where there is any."""
     height, width = image.shape[:2]
     x, y = rng.integers(0, width, 5), rng.integers(0, height, 5)
