@@ -19,7 +19,8 @@ from training.render.scene import Truth
 
 DIRECTIONS = 32  # round a pad in which its surroundings are looked at
 RING_PX = 5.0  # the thinnest ring of a hole as designed: drill and etchant take some of it
-SOUND_PX = 3.0  # what a drill that is off leaves of it: a thinner ring is broken once it is etched and blurred
+SOUND_PX = 4.0  # what a drill that is off leaves of it: of 3 px nothing shows once they are etched, dulled and blurred
+BROKEN_PX = 3.0  # less than this is left of the ring of a broken tent
 SMALLER = 0.5  # of its radius, to which a hole may be drilled to leave that ring
 RING_SHOWS = 0.4  # share of them with laminate from which a pad is told from a plane
 
@@ -167,7 +168,7 @@ def break_tent(
 ) -> None:
     """Eat the copper round `count` centred holes, in place: a crescent, or the whole ring, with ragged border.
 
-    Where it is eaten deepest less than SOUND_PX is left, as nowhere on a sound board: a ring merely thinner is that
+    Where it is eaten deepest less than BROKEN_PX is left, as nowhere on a sound board: a ring merely thinner is that
     of a wider hole, or of one a little off.
     """
     for index in _pick(vias, truth, taken, (coverage.shape[0], coverage.shape[1]), rng):
@@ -180,7 +181,7 @@ def break_tent(
         span = float(rng.uniform(0.35, 1.0)) * np.pi  # half the angle of the crescent
         facing = rng.uniform(0, 2 * np.pi)
         angle = np.linspace(-np.pi, np.pi, 72)
-        deepest = float(rng.uniform(max(0.45, 1 - SOUND_PX / ring), 1.25)) * ring
+        deepest = float(rng.uniform(max(0.45, 1 - BROKEN_PX / ring), 1.25)) * ring
         bite = np.clip((span - np.abs(angle)) / 0.5, 0, 1) * deepest
         ragged = rng.normal(0, 0.12, 72) * ring
         radius = hole + np.maximum(bite + np.where(bite > 0, ragged, 0), -0.5)
