@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from training.render import scene
 from training.render.defects import ETCH_LABELS, does_what_it_says, is_dent, plant, still_is
 from training.render.etch import Etch, etch
 from training.render.noise import Mask
@@ -197,6 +198,16 @@ def test_some_opens_and_nicks_leave_flakes_and_are_what_they_were() -> None:
     for label, found in flaky.items():
         assert len(found) >= 8, label
         assert (0.1 < np.mean(found) < 0.7) if label in TORN_LABELS else not any(found), label
+
+
+def test_no_flake_heals_an_open_or_a_nick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scene, "flaked", lambda clean, dirty, rng: clean)
+    for seed in range(5):
+        plain, torn = (
+            etched(bars(), ETCH_LABELS, Etch(), 20.8, 4, np.random.default_rng(seed), torn=torn)[0]
+            for torn in (False, True)
+        )
+        assert (torn == plain).all()
 
 
 def test_difference_box_ignores_what_nobody_sees() -> None:

@@ -65,7 +65,14 @@ def test_no_tie_crosses_or_grazes_a_line_between_two_pads() -> None:
 
 def test_pads_that_the_picture_cuts_off_are_no_reason_to_fail() -> None:
     design = artwork(
-        [(-5.0, 60.0, 18.0, 40.0), (20.0, 60.0, 18.0, 40.0), (190.0, 2.0, 8.0, 8.0), (204.0, 2.0, 8.0, 8.0)]
+        [(-5.0, 60.0, 18.0, 40.0), (20.0, 60.0, 18.0, 40.0), (184.0, 60.0, 8.0, 40.0), (202.0, 60.0, 6.0, 40.0)]
     )
     for seed in range(20):
         assert count(ties.tie(design, np.random.default_rng(seed))) <= count(design.copper)
+
+
+def test_a_pad_without_its_copper_is_not_joined() -> None:
+    design = artwork(PADS[:2])
+    design.copper[:, 60:] = 0
+    for seed in range(20):
+        assert (ties.tie(design, np.random.default_rng(seed)) == design.copper).all()

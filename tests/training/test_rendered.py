@@ -184,14 +184,12 @@ def test_more_holes_are_bored_and_no_defects(function: str, kind: str) -> None:
     )
     assert not len(bored.boxes)
     change = bored.image.astype(int) - before.image
-    assert (change < -40 if kind == "stripes" else change > 40).mean() > 0.005  # holes in copper; rings on laminate
+    assert (change < -40 if kind == "stripes" else change > 40).mean() > 0.01  # holes in copper; rings on laminate
     assert (change == 0).mean() > 0.5
 
 
 @pytest.mark.parametrize("kind", ["grey", "colour"])
-def test_on_grey_pictures_of_the_inner_layer_foreign_matter_lies_on_copper(
-    kind: str,
-) -> None:
+def test_on_grey_pictures_of_the_inner_layer_foreign_matter_lies_on_copper(kind: str) -> None:
     mask = np.zeros((640, 640), np.uint8)
     mask[:, :320] = 1
     look = Look(kind, copper=(200.0, 170.0, 150.0), laminate=(40.0, 40.0, 30.0), grain=0.0, cloud=0.0, brush=0.0)

@@ -23,6 +23,8 @@ CLEAR_PX = 3  # laminate on either side of a tie
 def tie(artwork: Artwork, rng: np.random.Generator) -> Mask:
     """The copper uint8 (H, W), 1 is copper, with some neighbouring pads joined; none where there are no pads."""
     copper = artwork.copper.copy()
+    if not len(artwork.pads):
+        return copper
     share = float(np.exp(rng.uniform(*np.log(SHARES))))
     for upright in (False, True):
         # Seen along x; ties along y are those of the picture turned round its diagonal.
@@ -36,8 +38,6 @@ def tie(artwork: Artwork, rng: np.random.Generator) -> Mask:
 
 def _neighbours(pads: NDArray[np.float32]) -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:
     """Pairs of pads (x, y, width, height), left and right, whose gap is in GAPS_PX."""
-    if not len(pads):
-        return []
     apart = pads[None, :, 0] - pads[:, None, 0] - (pads[None, :, 2] + pads[:, None, 2]) / 2
     in_line = np.abs(pads[None, :, 1] - pads[:, None, 1]) < IN_LINE_PX
     return [(pads[i], pads[j]) for i, j in np.argwhere(in_line & (apart >= GAPS_PX[0]) & (apart <= GAPS_PX[1]))]
