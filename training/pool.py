@@ -80,8 +80,7 @@ def render_range(function: str, data: Path, out: Path, seed: int, split: str, nu
         if path.exists():
             continue
         if clean or held_out is not None:
-            own = seed + rendered_inner.SEEDS[split]
-            write(path, rendered_inner.render_tile(root, names, own, number, split == "test", layers))
+            write(path, rendered_inner.render_tile(root, names, split, seed, number, layers))
         else:
             write(path, rendered.render_tile(function, data, split, seed, number))
 

@@ -46,7 +46,9 @@ PER_TILE = 11.0  # mean number of planted defects
 # Scratches and foreign objects have no real pictures to learn from and are the hardest: drawn more often.
 SHARES = [(0.22 if label == "scratch" else 0.16 if label == "foreign_object" else 0.62 / 6) for label in LABELS]
 PITCHES = (13.0, 28.0)  # um/px of procedural artwork
-LONG_SHARE = 0.4  # share of scratches drawn from LONG_UM: a tile is 13 mm wide
+# Share of scratches drawn from LONG_UM, where a tile is 13 mm wide. Training draws more: a faint bundle across a wide
+# field of copper is what nets miss most.
+LONG_SHARE = {"train": 0.7, "calibration": 0.4, "test": 0.4}
 LONG_UM = (6_000.0, 30_000.0)
 ON_SURFACE = ("scratch", "foreign_object")
 # The artwork of templates follows deeppcb.names(); procedural artwork differs by seed, looks of `test` by range.
@@ -76,11 +78,16 @@ class Planted:
 
 
 def lay_on_surface(
-    image: NDArray[np.uint8], wanted: list[str], pitch: float, planted: Planted, rng: np.random.Generator
+    image: NDArray[np.uint8],
+    wanted: list[str],
+    pitch: float,
+    planted: Planted,
+    rng: np.random.Generator,
+    long_share: float,
 ) -> None:
     """Scratches and foreign objects on a painted board, in place, each with its trail."""
     scratches = surface.Scratches(image, pitch, MARGIN_PX, rng)
-    long = rng.random(wanted.count("scratch")) < LONG_SHARE
+    long = rng.random(wanted.count("scratch")) < long_share
     lengths = [float(rng.uniform(*LONG_UM)) for _ in range(long.sum())]  # first: they find a place while there is one
     for label in wanted:
         before = image.copy()
@@ -109,6 +116,7 @@ class Plan:
     look: Look
     scribbled: bool  # defects in copper are drawn by hand, not etched
     seeds: tuple[int, ...]  # of copper, paint, dirt, defects on the surface, camera
+    long_share: float = LONG_SHARE["test"]  # of the scratches
 
     def draw(self, wanted: list[str]) -> tuple[NDArray[np.uint8], Planted]:
         """The picture uint8 (H, W, 3), and what was planted."""
@@ -129,7 +137,8 @@ class Plan:
         image = paint(coverage, self.look, paint_rng)
         if self.look.kind != "binary":
             surface.harmless(image, dirt)
-            lay_on_surface(image, [label for label in wanted if label in ON_SURFACE], self.pitch, planted, on_surface)
+            laid = [label for label in wanted if label in ON_SURFACE]
+            lay_on_surface(image, laid, self.pitch, planted, on_surface, self.long_share)
         return capture(image, self.look, camera), planted
 
 
@@ -156,17 +165,17 @@ def shaded(scene: Scene, kind: str, number: int) -> Scene:
 def render_tile(
     data: Path,
     names: list[str],
+    split: str,
     seed: int,
     number: int,
-    held_out: bool = False,
     layers: Sequence[BoardLayer] = (),
 ) -> Scene:
     """Tile `number` of a pool; `names` are the DeepPCB images that may be used, none with `layers` of real artwork.
 
-    `held_out` takes optics, colours and grain from ranges that training never draws; else half of the looks are at the
-    edge of training's.
+    The split `test` takes optics, colours and grain from ranges that training never draws; of the others, half of the
+    looks are at the edge of training's.
     """
-    rng = np.random.default_rng((seed, number))
+    rng, held_out = np.random.default_rng((seed + SEEDS[split], number)), split == "test"
     beside_real = not held_out and not layers
     kinds = CLEAN_KINDS if layers else BESIDE_REAL_KINDS if beside_real else KINDS
     looks = BESIDE_REAL_LOOKS if beside_real else LOOKS
@@ -192,7 +201,7 @@ def render_tile(
         else:
             mask = draw_artwork((SIDE, SIDE), pitch, rng).copper
     decoys.add_decoys(mask, rng)
-    board = Plan(coverage, mask, pitch, look, rng.random() < SCRIBBLED, seeds)
+    board = Plan(coverage, mask, pitch, look, rng.random() < SCRIBBLED, seeds, LONG_SHARE[split])
     image, planted = board.draw(wanted)
     clean = image if not planted.labels else board.draw([])[0]
     boxes = np.array(planted.boxes, np.float32).reshape(-1, 4)

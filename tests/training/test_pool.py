@@ -29,8 +29,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_number_decides_and_every_kind_occurs(data: Path) -> None:
-    tiles = [rendered_inner.render_tile(data, ["13000000"], 7, number) for number in range(12)]
-    again = rendered_inner.render_tile(data, ["13000000"], 7, 5)
+    tiles = [rendered_inner.render_tile(data, ["13000000"], "train", 7, number) for number in range(12)]
+    again = rendered_inner.render_tile(data, ["13000000"], "train", 7, 5)
     assert np.array_equal(tiles[5].image, again.image)
     assert np.array_equal(tiles[5].trails, again.trails)
     assert len({tile.name.split("-")[0] for tile in tiles}) == 3
@@ -51,7 +51,7 @@ def test_the_number_decides_and_every_kind_occurs(data: Path) -> None:
 
 
 def test_reading_gives_back_what_was_written(data: Path, tmp_path: Path) -> None:
-    tile = rendered_inner.render_tile(data, ["13000000"], 7, 3)
+    tile = rendered_inner.render_tile(data, ["13000000"], "train", 7, 3)
     pool.write(tmp_path / "000003.npz", tile)
     (tmp_path / "000004.tmp.npz").write_bytes(b"half")
     drawn = pool.Pool(tmp_path).draw(np.random.default_rng(0))
@@ -70,9 +70,20 @@ def test_long_scratches_find_a_place_before_short_ones() -> None:
     for seed in range(12):
         image = np.full((640, 640, 3), 180, np.uint8)
         planted = rendered_inner.Planted()
-        rendered_inner.lay_on_surface(image, ["scratch"] * 8, 20.8, planted, np.random.default_rng(seed))
+        rendered_inner.lay_on_surface(image, ["scratch"] * 8, 20.8, planted, np.random.default_rng(seed), 0.4)
         lengths += [max(x2 - x1, y2 - y1) for x1, y1, x2, y2 in planted.boxes[:1]]
-    assert np.median(lengths) > 350  # of 8, LONG_SHARE of which are to be 290 px and longer
+    assert np.median(lengths) > 350  # of 8, 0.4 of which are to be 290 px and longer
+
+
+def test_training_has_more_long_scratches_than_calibration_and_test(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: dict[str, list[float]] = {"train": [], "calibration": [], "test": []}
+    for split, shares in asked.items():
+        monkeypatch.setattr(rendered_inner, "lay_on_surface", lambda *args, to=shares: to.append(args[-1]))
+        for number in range(6):
+            rendered_inner.render_tile(data, ["13000000"], split, 7, number)
+    assert min(asked["train"]) > max(asked["calibration"] + asked["test"])
 
 
 @pytest.mark.parametrize("kind", ["grey", "colour"])

@@ -112,7 +112,7 @@ def test_the_inner_layer_follows_its_scratches_too(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(rendered_inner.Plan, "draw", draw)
     monkeypatch.setattr(rendered_inner, "measure", watch)
     for number in range(6):
-        rendered_inner.render_tile(Path("nowhere"), [], 1, number, layers=(striped(),))
+        rendered_inner.render_tile(Path("nowhere"), [], "train", 1, number, layers=(striped(),))
     assert any(any(flags) for flags in told)
 
 
@@ -163,8 +163,7 @@ def test_half_of_the_boards_have_looks_at_the_edge_and_those_of_the_test_are_hel
 ) -> None:
     test = split == "test"
     own = looks(monkeypatch, lambda number: tile("resin-plug", number, split))
-    seed = rendered_inner.SEEDS[split]
-    inner = looks(monkeypatch, lambda number: rendered_inner.render_tile(Path("nowhere"), ["a"], seed, number, test))
+    inner = looks(monkeypatch, lambda number: rendered_inner.render_tile(Path("nowhere"), ["a"], split, 1, number))
     for asked in (own, inner):
         assert {held_out for held_out, _ in asked} == {test}
         assert sum(edge for _, edge in asked) in (range(1) if test else range(15, 46))
