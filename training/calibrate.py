@@ -2,6 +2,7 @@
 
     python -m training calibrate inner-layer                       # best F1, less .005 where that spares false calls
     python -m training calibrate inner-layer --pool runs/calibration  # on rendered boards, too
+    python -m training calibrate inner-layer --false-calls inf     # best F1, whatever good boards are called
     python -m training calibrate inner-layer --target-recall 0.98  # fewer escapes, at a price that is printed
 
 The graph ends in sigmoid(slope * logit + offset) per label: the offset puts the chosen point at 0.5. Which point and
@@ -75,6 +76,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--version", help="of the changed weights (default: as it was)")
     parser.add_argument("--target-recall", type=float, help="in place of the best F1, for example 0.98")
+    parser.add_argument(
+        "--false-calls",
+        type=float,
+        default=FALSE_CALLS,
+        metavar="PER_MPX",
+        help="per clean megapixel, over which some F1 is given for fewer of them (default: %(default)s); inf: never",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -102,7 +110,7 @@ def run(args: argparse.Namespace) -> int:
     allowed = np.inf
     if not fixed and args.target_recall is None:  # else nobody asks what good boards are called
         clean, clean_megapixels = calls_on_clean(session, scenes, found)
-        allowed = FALSE_CALLS / len(slugs) * clean_megapixels
+        allowed = args.false_calls / len(slugs) * clean_megapixels
     price = np.zeros(2)  # false calls per megapixel before and after
     for index, slug in enumerate(slugs):
         if fixed and slug not in fixed:

@@ -107,18 +107,20 @@ def test_the_command_moves_labels_that_call_on_good_boards(
 
     def on_clean(*_: object) -> tuple[list[predict.Detections], float]:
         asked.append(True)
-        return [detect(None, np.zeros((500, 1000), np.uint8))], megapixels
+        return [detect(None, np.zeros((500, 1000), np.uint8))], clean
 
     monkeypatch.setattr(calibrate, "calls_on_clean", on_clean)
     monkeypatch.setattr(operating_point, "GIVE", 1.0)
     points = []
-    for megapixels in (1e6, 1.0):  # so large that all calls are allowed, and so small that none is
-        copy = tmp_path / f"{megapixels}.onnx"
+    # Megapixels so many that all calls are allowed, and so few that none is, but where any number is.
+    for clean, budget in ((1e6, []), (1.0, []), (1.0, ["--false-calls", "inf"])):
+        copy = tmp_path / f"{clean}{len(budget)}.onnx"
         copy.write_bytes(model.read_bytes())
-        assert run("resin-plug", "--model", str(copy), "--pool", str(rendered)) == 0
+        assert run("resin-plug", "--model", str(copy), "--pool", str(rendered), *budget) == 0
         slope, offset = model_file.read_calibration(onnx.load(copy))
         points.append(operating_point.sigmoid(-offset[0] / slope[0]))
     assert points[0] + 0.05 < points[1]
+    assert points[2] == points[0]
     asked.clear()
     assert run("resin-plug", "--model", str(model), "--pool", str(rendered), "--target-recall", "0.75") == 0
     assert not asked
