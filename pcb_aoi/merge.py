@@ -18,7 +18,7 @@ Index = npt.NDArray[np.intp]
 IOU = 0.5
 """Above this overlap, two boxes of one label are one defect."""
 COVERED = 0.5
-"""A fragment goes when this share of it lies in a box of a tile that saw more, which is then at least as sure."""
+"""A fragment goes when this share of it lies in boxes of a tile that saw more, which are then at least as sure."""
 NESTED = 0.8
 """Within a tile, a box goes when this share of it lies in a surer box of its label: detectors box a part of a large
 defect once more."""
@@ -90,11 +90,15 @@ def _join(found: Detections, tile: Index, grid: Grid) -> Detections:
     i, j = i[other], j[other]
     area, shared = bx.area(found.boxes), bx.intersection(found.boxes[i], found.boxes[j])
 
-    # A fragment that another tile saw whole: it ends at its tile's border, or the whole goes on beyond that tile.
+    # A fragment that another tile saw whole: it ends at its tile's border, or the whole goes on beyond that tile. Two
+    # defects that the border cuts side by side may look like one there, so the boxes of that other tile count together.
     hidden, by = [], []
     for part, whole in ((i, j), (j, i)):
         leaves = _leaves(found.boxes[whole], grid.boxes[tile[part]]) & (area[part] < area[whole])
-        hides = (is_cut[part] | leaves) & ~is_cut[whole] & (shared > COVERED * area[part])
+        may = (is_cut[part] | leaves) & ~is_cut[whole]
+        part, whole = part[may], whole[may]
+        _, looks = np.unique(part * len(grid) + tile[whole], return_inverse=True)
+        hides = np.bincount(looks, shared[may])[looks] > COVERED * area[part]
         hidden.append(part[hides])
         by.append(whole[hides])
     gone = np.zeros(len(found), bool)

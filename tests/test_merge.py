@@ -218,3 +218,23 @@ def test_a_fragment_that_ends_short_of_the_border_goes_too() -> None:
     tile = np.array([corners.index([10_752, 1024]), corners.index([10_240, 1536])])
     found = Detections(f32([[10_827, 1516, 10_898, 1579], [10_827, 1549, 10_856, 1575]]), f32([0.8, 0.9]), i32([0, 0]))
     assert as_set(merge.across_tiles(found, tile, grid)[0]) == {(10_827, 1516, 10_898, 1579)}
+
+
+def test_a_fragment_of_two_defects_goes_when_another_tile_saw_both() -> None:
+    """Seen with real weights: two dots, one above the other, cut by a tile's border and boxed as one."""
+    grid = tiles.plan(10_900, 16_384, TILE, OVERLAP)
+    corners = grid.boxes[:, :2].tolist()
+    tile = np.array([corners.index([left, 512]) for left in (13_312, 13_312, 13_824)])
+    dots = [(13_805, 966, 13_842, 999), (13_805, 1001, 13_842, 1034)]
+    found = Detections(f32([*dots, (13_824, 966, 13_844, 1035)]), f32([0.95, 0.9, 0.55]), i32([0, 0, 0]))
+    assert as_set(merge.across_tiles(found, tile, grid)[0]) == set(dots)
+
+
+def test_one_defect_that_three_tiles_saw_hides_no_more_than_it_covers() -> None:
+    """A fragment at a corner, a quarter of which lies in a dot: as good as ever, however many tiles saw the dot."""
+    grid = tiles.plan(1152, 1152, TILE, OVERLAP)
+    corners = grid.boxes[:, :2].tolist()
+    tile = np.array([corners.index(corner) for corner in ([0, 0], [512, 0], [0, 512], [512, 512])])
+    dot, long = (560, 560, 580, 592), (512, 560, 590, 580)  # the long one ends at its tile's border
+    found = Detections(f32([dot, dot, dot, long]), f32([0.9, 0.9, 0.9, 0.8]), i32([0] * 4))
+    assert as_set(merge.across_tiles(found, tile, grid)[0]) == {dot, long}
