@@ -99,8 +99,8 @@ def plant_where_tiles_meet(board: UInt8, bad: UInt8, planted: list[Planted], gri
     return found
 
 
-def plant_scratch(board: UInt8, middle: tuple[int, int], length: int, angle: float, seed: int) -> Box:
-    """Draw the renderer's scratch, `length` pixels long, around `middle`; returns its box."""
+def plant_scratch(board: UInt8, middle: tuple[int, int], length: int, angle: float, seed: int) -> Box | None:
+    """Draw the renderer's scratch, `length` pixels long, around `middle`; its box, or None where nobody sees it."""
     x, y, reach = *middle, length // 2 + 60
     top, left = max(0, y - reach), max(0, x - reach)
     part = np.repeat(board[top : y + reach, left : x + reach, None], 3, axis=2)
@@ -113,7 +113,8 @@ def plant_scratch(board: UInt8, middle: tuple[int, int], length: int, angle: flo
         (float(x - left), float(y - top)),
         angle,
     )
-    assert box is not None
+    if box is None:
+        return None
     board[top : y + reach, left : x + reach] = part[..., 0]
     x1, y1, x2, y2 = map(float, box)
     return x1 + left, y1 + top, x2 + left, y2 + top

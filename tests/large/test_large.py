@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from functools import cache
 from pathlib import Path
@@ -35,6 +36,14 @@ SECONDS, CORES, PEAK_MIB = 100, 2, 2.5 * 1024
 ENV = {"PCB_AOI_DEADLINE_S": "3000", "PCB_AOI_THREADS": str(CORES)}
 SEED = 5
 SCRATCH_PX = 1500
+NEAR_CORNER = (1100, 1100)
+Scratch = tuple[int, float, tuple[int, int]]  # board, angle, middle
+SCRATCHES: dict[str, list[Scratch]] = {
+    "test": [(seed, angle, NEAR_CORNER) for seed in (6, 7) for angle in (0.1, 0.7, 1.4)]
+    + [(SEED, angle, at) for at in (NEAR_CORNER, (9000, 6000), (5000, 5000), (12_000, 3000)) for angle in (0.1, 1.4)],
+    # How weak pieces are joined, and over how many pixels, was chosen on these (training/HISTORY.md).
+    "choice": list(itertools.product(range(8, 14), (0.1, 0.7, 1.4), (NEAR_CORNER, (9000, 6000)))),
+}
 # Of what is seen clearly in the middle of a tile, the share that may go by another name, or under the threshold, in the
 # tile that holds it off its middle. Of the cutting and merging itself none is lost: the known detector, above.
 LOST = 0.01
@@ -177,16 +186,19 @@ def test_every_defect_where_tiles_meet_is_found_once(rendered: Any) -> None:  # 
     assert sum(n == 0 for n in times.values()) <= LOST * len(clear)
 
 
-def times_scratch_found(seed: int, angle: float, middle: tuple[int, int] = (1100, 1100)) -> int:
+def times_scratch_found(seed: int, angle: float, middle: tuple[int, int] = NEAR_CORNER) -> int | None:
     """A scratch across at least three seams of a grey board: a near-binary picture shows none.
 
     How many boxes lie on the scratch itself, as the box of a slanted one has room for others; 0 also when none fits it.
+    None: it is so faint there that nobody could see it.
     """
     clean, _, _ = boards.blocks(seed, "grey")
     rows, columns = (slice(at - 1100, at + 1100) for at in middle[::-1])
     bare = boards.tiled(clean)[rows, columns]
     board = bare.copy()
     box = boards.plant_scratch(board, (1100, 1100), SCRATCH_PX, angle, seed)
+    if box is None:
+        return None
     assert seams_across(box) >= 3
     found = boxes_of(shipped().post(cvat.payload(encode(board))).body, NAMES["scratch"])
     if not (iou(found, np.tile(np.asarray(box, np.float32), (len(found), 1))) >= 0.5).any():
@@ -201,13 +213,12 @@ def test_a_scratch_across_three_seams_is_one_box(angle: float) -> None:
 
 
 @needs_weights
-def test_most_scratches_on_other_boards_are_one_box_each() -> None:
+@pytest.mark.parametrize("boards_of", SCRATCHES)
+def test_most_scratches_on_other_boards_are_one_box_each(boards_of: str) -> None:
     """Thin and faint ones among them, and bright ones on wide fields of bright copper."""
-    cases = [(seed, angle) for seed in (6, 7) for angle in (0.1, 0.7, 1.4)]
-    times = [times_scratch_found(*case) for case in cases]
-    for middle in ((1100, 1100), (9000, 6000), (5000, 5000), (12_000, 3000)):
-        times += [times_scratch_found(SEED, angle, middle) for angle in (0.1, 1.4)]
-    print(f"\n{times.count(1)} of {len(times)} scratches of {SCRATCH_PX} px found as one box")
+    times = [n for n in itertools.starmap(times_scratch_found, SCRATCHES[boards_of]) if n is not None]
+    print(f"\n{boards_of}: {times.count(1)} of {len(times)} scratches of {SCRATCH_PX} px found as one box")
+    assert len(times) > 10
     assert times.count(1) >= 0.8 * len(times)
 
 
@@ -217,6 +228,7 @@ def test_the_largest_grey_board_with_a_scratch() -> None:
     clean, _, _ = boards.blocks(SEED, "grey")
     board = boards.tiled(clean)
     box = boards.plant_scratch(board, (5000, 5000), SCRATCH_PX, 0.1, SEED)
+    assert box is not None
     assert seams_across(box) >= 3
     file = png_file(board)
     (cost,) = child.post(FOLDER, [file], ENV)
