@@ -83,7 +83,7 @@ embedded_functions() {
   local host="$HOST"
   [[ "$host" != 0.0.0.0 && "$host" != :: ]] || host=127.0.0.1
   [[ "$host" != *:* ]] || host="[$host]"
-  "$(venv_path)/bin/python" -m pcb_aoi.cvat_client "http://$host:$PORT"
+  "$(venv_path)/bin/python" -m pcb_aoi.commands.cvat_client "http://$host:$PORT"
   if grep -q '"message": "function left out"' "$EMBEDDED_LOG"; then
     warn "以下函数未提供，原因如下" "these functions are not served, and why"
     sed -n 's/.*"message": "function left out", "folder": "\([^"]*\)", "cause": \(.*\)}$/  \1: \2/p' "$EMBEDDED_LOG" >&2

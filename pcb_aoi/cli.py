@@ -10,18 +10,24 @@ from pcb_aoi import __version__
 from pcb_aoi.errors import PcbAoiError
 
 # name -> (module, names of its two functions, help). Imported when chosen: `labels` needs no ONNX Runtime.
+_RUN = ("add_arguments", "run")
 _COMMANDS = {
-    "annotate": (
-        "annotate",
-        "add_arguments",
-        "run",
-        "检测图像文件并打印结果 / annotate image files and print the shapes",
+    "annotate": ("commands.annotate", *_RUN, "检测图像文件并打印结果 / annotate image files and print the shapes"),
+    "serve": ("platform.serve", *_RUN, "启动内置平台 / run the embedded platform that CVAT calls"),
+    "demo": ("commands.demo", *_RUN, "用样板演示 / annotate the sample boards and write a page"),
+    "check": ("commands.check", *_RUN, "部署前检查功能目录 / check function folders before deploying"),
+    "labels": (
+        "commands.sync",
+        "add_labels_arguments",
+        "run_labels",
+        "打印CVAT标签JSON / print label JSON for CVAT's Raw tab",
     ),
-    "serve": ("serve", "add_arguments", "run", "启动内置平台 / run the embedded platform that CVAT calls"),
-    "demo": ("demo", "add_arguments", "run", "用样板演示 / annotate the sample boards and write a page"),
-    "check": ("check", "add_arguments", "run", "部署前检查功能目录 / check function folders before deploying"),
-    "labels": ("sync", "add_labels_arguments", "run_labels", "打印CVAT标签JSON / print label JSON for CVAT's Raw tab"),
-    "sync": ("sync", "add_sync_arguments", "run_sync", "由labelmaps生成标签 / generate label specs from labelmaps"),
+    "sync": (
+        "commands.sync",
+        "add_sync_arguments",
+        "run_sync",
+        "由labelmaps生成标签 / generate label specs from labelmaps",
+    ),
 }
 
 

@@ -16,10 +16,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pcb_aoi import __version__, image, request, response
-from pcb_aoi.detector import Detector, Stopwatch
+from pcb_aoi import __version__
+from pcb_aoi.config.settings import Settings
+from pcb_aoi.engine import image, request, response
+from pcb_aoi.engine.detector import Detector, Stopwatch
 from pcb_aoi.errors import FrameError, OutOfMemory, PcbAoiError
-from pcb_aoi.settings import Settings
 
 InitContext = Callable[[Any], None]
 Handler = Callable[[Any, Any], Any]

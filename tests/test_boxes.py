@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pcb_aoi import boxes
+from pcb_aoi.engine import boxes
 
 Array = npt.NDArray[np.float32]
 Index = npt.NDArray[np.intp]

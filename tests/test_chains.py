@@ -12,9 +12,9 @@ from analytic import f32, i32
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pcb_aoi import chains
-from pcb_aoi.detections import Detections
-from pcb_aoi.detector import Detector
+from pcb_aoi.engine import chains
+from pcb_aoi.engine.detections import Detections
+from pcb_aoi.engine.detector import Detector
 from pcb_aoi.errors import ModelError
 
 SCRATCH = f32([chains.GAP])

@@ -11,11 +11,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pcb_aoi import check, cli, function_yaml, sync
+from pcb_aoi import cli
+from pcb_aoi.commands import check, sync
+from pcb_aoi.config import function_yaml
+from pcb_aoi.config.labelmap import Labelmap
+from pcb_aoi.config.model_config import ModelConfig
+from pcb_aoi.config.settings import Settings
 from pcb_aoi.errors import ConfigError
-from pcb_aoi.labelmap import Labelmap
-from pcb_aoi.model_config import ModelConfig
-from pcb_aoi.settings import Settings
 
 ROOT = Path(__file__).parent.parent
 FUNCTIONS = ("acid-outer-layer", "alkaline-outer-layer", "gold-osp", "inner-layer", "resin-plug")

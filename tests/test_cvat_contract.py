@@ -16,9 +16,9 @@ from cvat import GENERATIONS, Attribute, Generation, Label, ListFails, RunFails,
 from files import encode, png
 from PIL import Image
 
-from pcb_aoi.boxes import iou
-from pcb_aoi.function_record import read_record
-from pcb_aoi.model_config import ModelConfig
+from pcb_aoi.config.function_record import read_record
+from pcb_aoi.config.model_config import ModelConfig
+from pcb_aoi.engine.boxes import iou
 
 ROOT = Path(__file__).parent.parent
 FUNCTIONS = sorted(path.parent for path in (ROOT / "functions").glob("*/model.yaml"))

@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pcb_aoi import demo
-from pcb_aoi.demo import Board, Detection, Planted, match
-from pcb_aoi.demo_page import render
+from pcb_aoi.commands import demo
+from pcb_aoi.commands.demo import Board, Detection, Planted, match
+from pcb_aoi.commands.demo_page import render
+from pcb_aoi.config.labelmap import Labelmap
 from pcb_aoi.errors import ConfigError, PcbAoiError
-from pcb_aoi.labelmap import Labelmap
 
 REPOSITORY = Path(__file__).parent.parent
 

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pcb_aoi.detections import Detections
-from pcb_aoi.detector import Detector
+from pcb_aoi.config.settings import Settings
+from pcb_aoi.engine.detections import Detections
+from pcb_aoi.engine.detector import Detector
+from pcb_aoi.engine.heads import at_least
 from pcb_aoi.errors import DeadlineExceeded, ModelError
-from pcb_aoi.heads import at_least
-from pcb_aoi.settings import Settings
 
 Boxes = list[tuple[int, int, int, int]]
 

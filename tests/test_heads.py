@@ -8,8 +8,8 @@ from analytic import f32
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pcb_aoi import heads
-from pcb_aoi.detections import Float32
+from pcb_aoi.engine import heads
+from pcb_aoi.engine.detections import Float32
 from pcb_aoi.errors import ModelError
 
 CLASSES, TILE, ROWS = 3, 64, 84

@@ -8,8 +8,8 @@ from analytic import f32, i32
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pcb_aoi import merge, tiles
-from pcb_aoi.detections import Detections
+from pcb_aoi.engine import merge, tiles
+from pcb_aoi.engine.detections import Detections
 
 Box = tuple[float, float, float, float]
 TILE, OVERLAP = 640, 128

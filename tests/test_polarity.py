@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from pcb_aoi import polarity
-from pcb_aoi.detector import Detector
+from pcb_aoi.engine import polarity
+from pcb_aoi.engine.detector import Detector
 from training import predict
 
 

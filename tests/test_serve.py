@@ -21,11 +21,11 @@ from typing import Any, TypeVar
 import pytest
 import uvicorn
 
-from pcb_aoi.dashboard import LOOPBACK, Network, create_app
+from pcb_aoi.config.function_record import seconds
 from pcb_aoi.errors import ConfigError
-from pcb_aoi.function_record import seconds
-from pcb_aoi.serve import JsonLines, load_workers, server_config
-from pcb_aoi.worker import Worker
+from pcb_aoi.platform.dashboard import LOOPBACK, Network, create_app
+from pcb_aoi.platform.serve import JsonLines, load_workers, server_config
+from pcb_aoi.platform.worker import Worker
 
 INVOKE = "/api/function_invocations"
 TO_A = {"x-nuclio-function-name": "pcb-a"}

@@ -14,13 +14,13 @@ import pytest
 from analytic import f32
 from onnx import TensorProto, helper, numpy_helper
 
-from pcb_aoi import session as session_module
-from pcb_aoi import weights
-from pcb_aoi.detector import Detector
+from pcb_aoi.config import weights
+from pcb_aoi.config.model_config import ModelConfig
+from pcb_aoi.config.settings import Settings
+from pcb_aoi.engine import session as session_module
+from pcb_aoi.engine.detector import Detector
+from pcb_aoi.engine.session import Session, usable_cores
 from pcb_aoi.errors import MissingWeights, ModelError, OutOfMemory
-from pcb_aoi.model_config import ModelConfig
-from pcb_aoi.session import Session, usable_cores
-from pcb_aoi.settings import Settings
 
 
 @pytest.fixture

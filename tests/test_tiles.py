@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pcb_aoi import tiles
+from pcb_aoi.engine import tiles
 
 SIDES = st.integers(1, 700)
 

@@ -1,7 +1,7 @@
 """From a scene to a training crop: placed near a defect, scaled, turned, its contrast changed.
 
 All changes but the last keep the polarity: which side is copper is what tells an open from a short. The last shows
-copper bright in every crop, as it then is to the weights (pcb_aoi/polarity.py).
+copper bright in every crop, as it then is to the weights (pcb_aoi/engine/polarity.py).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pcb_aoi import polarity
+from pcb_aoi.engine import polarity
 from training import decoys, pieces
 from training.pieces import Pieces
 from training.render.inner_layer import MARGIN_PX
@@ -183,7 +183,7 @@ def crop(
 ) -> Crop:
     """A random training crop of `side` x `side` px.
 
-    `bright_copper`: of a thresholded scene, where copper is black, the crop is the negative (pcb_aoi/polarity.py).
+    `bright_copper`: of a thresholded scene, where copper is black, the crop is the negative (engine/polarity.py).
     `joined`: labels learnt in pieces, where the scene knows their trail; the rest keep their boxes.
     `counterparts` says what each label becomes when copper and laminate are exchanged: a gap in a line becomes a
     bridge over a slot, a bite a tooth, a hole an island. It turns boards of lines into boards of slots in planes,

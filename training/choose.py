@@ -17,8 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pcb_aoi import image as decoding
-from pcb_aoi.detector import Detector
+from pcb_aoi.engine import image as decoding
+from pcb_aoi.engine.detector import Detector
 from training.metrics import MATCH_IOU, iou_table
 from training.render import samples
 

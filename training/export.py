@@ -93,7 +93,7 @@ def joined(checkpoint: Path, slugs: list[str]) -> list[str]:
 
 
 def bright_copper(checkpoint: Path) -> bool:
-    """Whether the weights have learnt copper as the bright side of every picture (pcb_aoi/polarity.py)."""
+    """Whether the weights have learnt copper as the bright side of every picture (pcb_aoi/engine/polarity.py)."""
     return bool(torch.load(checkpoint, map_location="cpu", weights_only=True).get("bright_copper", False))
 
 

@@ -21,9 +21,10 @@ import numpy as np
 import onnx
 from onnxruntime import InferenceSession
 
-from pcb_aoi import polarity, weights
+from pcb_aoi.config import weights
+from pcb_aoi.config.model_config import ModelConfig
+from pcb_aoi.engine import polarity
 from pcb_aoi.errors import PcbAoiError
-from pcb_aoi.model_config import ModelConfig
 from training import calibrate, evaluate, metrics, model_file, operating_point, predict, versions
 from training.annotated import split
 from training.annotated.annotations import AnnotationError, Entry, Report, index

@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from pcb_aoi import image as images
-from pcb_aoi.detections import Detections
-from pcb_aoi.detector import Detector
-from pcb_aoi.settings import Settings
+from pcb_aoi.config.settings import Settings
+from pcb_aoi.engine import image as images
+from pcb_aoi.engine.detections import Detections
+from pcb_aoi.engine.detector import Detector
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 SMALLEST_VIEW = 640  # px: smaller pictures are enlarged, or labels would cover them

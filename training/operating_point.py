@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
-from pcb_aoi import chains
+from pcb_aoi.engine import chains
 from training import metrics, model_file, predict
 from training.scene import Scene
 

@@ -2,7 +2,7 @@
 
 The box of a scratch as long as a tile is told by its two ends, which no cell sees at once. So each cell of the fine
 level that a scratch runs through learns the box of what runs past it, up to REACH px away, and whoever reads the
-answer joins the pieces that touch (pcb_aoi/chains.py), as text-line detectors do (CTPN: Tian et al., ECCV 2016).
+answer joins the pieces that touch (pcb_aoi/engine/chains.py), as text-line detectors do (CTPN: Tian et al., ECCV 2016).
 """
 
 from __future__ import annotations

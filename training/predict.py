@@ -11,8 +11,8 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from pcb_aoi import chains, polarity
-from pcb_aoi.detections import Detections as Found
+from pcb_aoi.engine import chains, polarity
+from pcb_aoi.engine.detections import Detections as Found
 from training.scene import Boxes, Image, Labels
 
 MULTIPLE = 32  # the net's coarsest stride

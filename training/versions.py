@@ -12,7 +12,7 @@ from pathlib import Path
 
 import onnx
 
-from pcb_aoi.model_config import ModelConfig
+from pcb_aoi.config.model_config import ModelConfig
 from training import model_file
 
 

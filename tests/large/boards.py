@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from pcb_aoi.tiles import Grid
+from pcb_aoi.engine.tiles import Grid
 from training.render.board import render_board
 from training.render.look import Look
 from training.render.surface import scratch

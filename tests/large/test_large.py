@@ -19,10 +19,10 @@ from files import encode
 from large import boards
 from large.boards import HEIGHT, WIDTH, Box, OnSeam, UInt8
 
-from pcb_aoi import tiles
-from pcb_aoi.boxes import area, intersection, iou
-from pcb_aoi.function_record import read_record
-from pcb_aoi.model_config import ModelConfig
+from pcb_aoi.config.function_record import read_record
+from pcb_aoi.config.model_config import ModelConfig
+from pcb_aoi.engine import tiles
+from pcb_aoi.engine.boxes import area, intersection, iou
 
 FOLDER = Path(__file__).parents[2] / "functions/inner-layer"
 CONFIG = ModelConfig.load(FOLDER / "model.yaml")

@@ -15,7 +15,7 @@ from calling import Function
 from files import encode
 from PIL import Image
 
-from pcb_aoi import tiles
+from pcb_aoi.engine import tiles
 
 
 @dataclass(frozen=True)

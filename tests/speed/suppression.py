@@ -9,8 +9,8 @@ from statistics import median
 import numpy as np
 import numpy.typing as npt
 
-from pcb_aoi import boxes as bx
-from pcb_aoi import merge
+from pcb_aoi.engine import boxes as bx
+from pcb_aoi.engine import merge
 
 Float32 = npt.NDArray[np.float32]
 COUNT = 33_000  # candidates of a YOLO on a picture of 1280 pixels

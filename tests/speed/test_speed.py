@@ -8,7 +8,7 @@ import pytest
 from calling import Function
 from speed import network, pipeline, suppression
 
-from pcb_aoi.model_config import ModelConfig
+from pcb_aoi.config.model_config import ModelConfig
 
 FOLDER = Path(__file__).parents[2] / "functions/inner-layer"
 LIMIT = 1.25

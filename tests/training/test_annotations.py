@@ -188,7 +188,7 @@ def test_labels_in_any_spelling_and_rules_for_the_others() -> None:
 
 @pytest.mark.parametrize("path", sorted((ROOT / "labelmaps").glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_name_of_every_labelmap_is_its_own(path: Path) -> None:
-    from pcb_aoi.labelmap import Labelmap
+    from pcb_aoi.config.labelmap import Labelmap
 
     names = Names.load(path)
     for label in Labelmap.load(path).labels:

@@ -12,7 +12,7 @@ import pytest
 onnx = pytest.importorskip("onnx", reason="needs onnx")
 pytest.importorskip("onnxruntime", reason="needs onnxruntime")
 
-from pcb_aoi import chains
+from pcb_aoi.engine import chains
 from training import calibrate, metrics, model_file, operating_point, pool, predict
 from training.scene import Image, Scene
 

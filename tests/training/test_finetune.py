@@ -22,7 +22,7 @@ pytest.importorskip("onnxruntime", reason="needs onnxruntime")
 pytest.importorskip("pycocotools", reason="needs the extra `train` (pycocotools)")
 torch = pytest.importorskip("torch", reason="needs the extra `train` (torch)")
 
-from pcb_aoi import check
+from pcb_aoi.commands import check
 from training import export, finetune, model_file, starting_weights, train, versions
 from training.annotated import split
 from training.annotated.annotations import AnnotationError, Entry, Report

@@ -12,7 +12,7 @@ pytest.importorskip("onnx", reason="needs onnx")
 
 import analytic
 
-from pcb_aoi.detections import Detections
+from pcb_aoi.engine.detections import Detections
 from training import look
 
 

@@ -11,7 +11,7 @@ import yaml
 
 onnx = pytest.importorskip("onnx", reason="needs onnx")
 
-from pcb_aoi import polarity
+from pcb_aoi.engine import polarity
 from training import model_file, recipes
 
 ROOT = Path(__file__).resolve().parents[2]

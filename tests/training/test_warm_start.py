@@ -18,7 +18,7 @@ torch = pytest.importorskip("torch", reason="needs the extra `train` (torch)")
 from torch import Tensor
 from training_exports import Item, unpacked, yolo
 
-from pcb_aoi import polarity
+from pcb_aoi.engine import polarity
 from training import batches, export, model_file, predict, recipes, starting_weights, train, warm_start
 from training.batches import Plan
 from training.net import BLOCKS, ConvBlock, Detector

@@ -16,8 +16,8 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from pcb_aoi.engine.image import decode
 from pcb_aoi.errors import PcbAoiError
-from pcb_aoi.image import decode
 from training.annotated import formats, yolo_format
 from training.annotated.archive import Archive
 from training.annotated.formats import Export, FormatError, Picture

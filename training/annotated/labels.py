@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
-from pcb_aoi.labelmap import Labelmap
+from pcb_aoi.config.labelmap import Labelmap
 from training.scene import IGNORED
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from pcb_aoi import tiles
+from pcb_aoi.engine import tiles
 from training import augment
 from training.annotated.annotations import AnnotationError, Entry, Report, decode_entry
 from training.annotated.sheets import write_scene

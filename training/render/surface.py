@@ -18,7 +18,7 @@ FOREIGN_UM = (120.0, 3000.0)  # sizes of foreign objects
 # Radius of harmless specks: the smallest defect planted, 50 um at 20 um a pixel, is 2.5 px across, and as nobody knows
 # a picture's pitch by looking, no larger speck could be told from it at any.
 SPECK_PX = 1.0
-APART_PX = 60  # pieces of one scratch are joined over 40 px (pcb_aoi/chains.py), and boxes of pieces are wide
+APART_PX = 60  # pieces of one scratch are joined over 40 px (pcb_aoi/engine/chains.py), and boxes of pieces are wide
 TRIES = 6
 BUNDLED_PX = 60.0  # length from which on a scratch may be a bundle of lines: in a shorter one they merge into a blot
 SLENDER = 12.0  # how many times as long as thick a scratch is, and as the deviation of the lines of a bundle

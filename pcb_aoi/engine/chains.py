@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from pcb_aoi import boxes as bx
-from pcb_aoi.detections import Bool, Detections, Float32
+from pcb_aoi.engine import boxes as bx
+from pcb_aoi.engine.detections import Bool, Detections, Float32
 from pcb_aoi.errors import ModelError
 
 WEAK = 0.25

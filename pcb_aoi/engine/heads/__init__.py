@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pcb_aoi.heads import end2end, objectness, pcb, yolov8
-from pcb_aoi.heads.base import Head, at_least
+from pcb_aoi.engine.heads import end2end, objectness, pcb, yolov8
+from pcb_aoi.engine.heads.base import Head, at_least
 
 _HEADS = {head.name: head for head in (pcb.HEAD, yolov8.HEAD, objectness.YOLOV5, objectness.YOLOX, end2end.HEAD)}
 

@@ -22,13 +22,13 @@ import nuclio_sdk
 import uvicorn
 from starlette.applications import Starlette
 
-from pcb_aoi.dashboard import LOOPBACK, create_app
-from pcb_aoi.worker import Worker, describe
+from pcb_aoi.platform.dashboard import LOOPBACK, create_app
+from pcb_aoi.platform.worker import Worker, describe
 
 # How long a stop waits for calls under way. `deploy.sh down` waits a little longer before it kills.
 STOP_SECONDS = 30
 
-log = nuclio_sdk.Logger(logging.INFO, "pcb_aoi.serve")
+log = nuclio_sdk.Logger(logging.INFO, "pcb_aoi.platform.serve")
 
 
 def load_workers(functions: Path, names: list[str], file: str = "function.yaml") -> dict[str, Worker]:

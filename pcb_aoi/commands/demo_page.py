@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from pcb_aoi.labelmap import Labelmap
+from pcb_aoi.config.labelmap import Labelmap
 
 if TYPE_CHECKING:
-    from pcb_aoi.demo import Board
+    from pcb_aoi.commands.demo import Board
 
 Box = list[float]
 

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pcb_aoi import function_yaml, sync, yaml_file
+from pcb_aoi.commands import sync
+from pcb_aoi.config import function_yaml, yaml_file
+from pcb_aoi.config.labelmap import Labelmap
+from pcb_aoi.config.model_config import ModelConfig
 from pcb_aoi.errors import ConfigError, MissingWeights, PcbAoiError
-from pcb_aoi.labelmap import Labelmap
-from pcb_aoi.model_config import ModelConfig
 
 _ENTRY = "from pcb_aoi.nuclio import entry_points"
 
@@ -97,15 +98,15 @@ def _check_folder(folder: Path, labelmap: Labelmap, config: ModelConfig) -> None
 
 
 def _read_weights(folder: Path, config: ModelConfig) -> str:
-    from pcb_aoi import weights
+    from pcb_aoi.config import weights
 
     size = len(weights.read(folder, config))
     return f"{config.version}, {len(config.slugs)} 个标签 labels, {size / 1e6:.1f} MB"
 
 
 def _load_weights(folder: Path, config: ModelConfig) -> str:
-    from pcb_aoi.detector import Detector  # ONNX Runtime: not needed for --static
-    from pcb_aoi.settings import Settings
+    from pcb_aoi.config.settings import Settings
+    from pcb_aoi.engine.detector import Detector  # ONNX Runtime: not needed for --static
 
     session = Detector.load(folder, Settings()).session
     return f"{_read_weights(folder, config)}, {session.seconds_per_tile * 1e3:.0f} ms/tile ({session.provider})"

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pcb_aoi.detections import Float32
-from pcb_aoi.errors import ModelError
-from pcb_aoi.heads.base import (
+from pcb_aoi.engine.detections import Float32
+from pcb_aoi.engine.heads.base import (
     Candidates,
     Head,
     at_least,
@@ -19,6 +18,7 @@ from pcb_aoi.heads.base import (
     shapes,
     xyxy,
 )
+from pcb_aoi.errors import ModelError
 
 
 def _check(outputs: Sequence[Float32], classes: int, tile: int) -> None:

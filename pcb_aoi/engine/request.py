@@ -7,8 +7,8 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from pcb_aoi.config.settings import MIB
 from pcb_aoi.errors import BadRequest, TooLarge
-from pcb_aoi.settings import MIB
 
 _WHITESPACE = str.maketrans("", "", " \t\r\n")
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from pcb_aoi.detections import Detections
-from pcb_aoi.labelmap import CONFIDENCE
-from pcb_aoi.model_config import ModelConfig
+from pcb_aoi.config.labelmap import CONFIDENCE
+from pcb_aoi.config.model_config import ModelConfig
+from pcb_aoi.engine.detections import Detections
 
 # CVAT draws boxes in pixels; two decimals are far under what an annotator can see.
 _DECIMALS = 2

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from pcb_aoi.detections import Bool, Float32
+from pcb_aoi.engine.detections import Bool, Float32
 
 Index = npt.NDArray[np.intp]
 Float64 = npt.NDArray[np.float64]

@@ -13,11 +13,11 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime as ort
 
-from pcb_aoi import heads
-from pcb_aoi.detections import Float32
+from pcb_aoi.config.model_config import ModelConfig
+from pcb_aoi.config.settings import MIB, Settings
+from pcb_aoi.engine import heads
+from pcb_aoi.engine.detections import Float32
 from pcb_aoi.errors import ModelError, OutOfMemory
-from pcb_aoi.model_config import ModelConfig
-from pcb_aoi.settings import MIB, Settings
 
 log = logging.getLogger(__name__)
 

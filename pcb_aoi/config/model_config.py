@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from pcb_aoi import heads, yaml_file
+from pcb_aoi.config import yaml_file
+from pcb_aoi.config.labelmap import LANGUAGES
+from pcb_aoi.engine import heads
 from pcb_aoi.errors import ConfigError
-from pcb_aoi.labelmap import LANGUAGES
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from pcb_aoi.detections import Detections, Float32
+from pcb_aoi.engine.detections import Detections, Float32
 from pcb_aoi.errors import ModelError
 
 UInt8 = npt.NDArray[np.uint8]

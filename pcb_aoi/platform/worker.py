@@ -20,8 +20,8 @@ from uuid import uuid4
 import nuclio_sdk
 import nuclio_sdk.json_encoder
 
+from pcb_aoi.config.function_record import environment, http_trigger, read_record, seconds
 from pcb_aoi.errors import ConfigError, PcbAoiError
-from pcb_aoi.function_record import environment, http_trigger, read_record, seconds
 
 # nuclio's own defaults, used where function.yaml is silent; the body limit is the one our functions set.
 DEFAULT_WAIT_MS = 10_000

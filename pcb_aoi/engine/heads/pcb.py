@@ -9,9 +9,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pcb_aoi.detections import Float32
+from pcb_aoi.engine.detections import Float32
+from pcb_aoi.engine.heads.base import Array, Candidates, Head, UInt8, at_least, candidates, check_scores, shapes
 from pcb_aoi.errors import ModelError
-from pcb_aoi.heads.base import Array, Candidates, Head, UInt8, at_least, candidates, check_scores, shapes
 
 
 def _prepare(tiles: UInt8) -> Array:

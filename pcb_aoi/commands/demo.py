@@ -14,11 +14,12 @@ from pathlib import Path
 
 import numpy as np
 
-from pcb_aoi import boxes, demo_page
-from pcb_aoi.cvat_client import CallFailed, Dashboard
+from pcb_aoi.commands import demo_page
+from pcb_aoi.commands.cvat_client import CallFailed, Dashboard
+from pcb_aoi.config.labelmap import Labelmap
+from pcb_aoi.config.model_config import ModelConfig
+from pcb_aoi.engine import boxes
 from pcb_aoi.errors import ConfigError, PcbAoiError
-from pcb_aoi.labelmap import Labelmap
-from pcb_aoi.model_config import ModelConfig
 
 # A planted defect counts as found when a box of its label shares this much with it.
 FOUND_IOU = 0.5

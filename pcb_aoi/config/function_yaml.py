@@ -9,9 +9,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pcb_aoi import yaml_file
+from pcb_aoi.config import yaml_file
+from pcb_aoi.config.labelmap import Labelmap
 from pcb_aoi.errors import ConfigError
-from pcb_aoi.labelmap import Labelmap
 
 # A dict is a mapping with these keys, `ANY` a free mapping or value, a list [x] a list of x.
 ANY = object()

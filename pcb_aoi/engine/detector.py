@@ -11,14 +11,15 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-from pcb_aoi import chains, heads, merge, polarity, tiles, weights
-from pcb_aoi.detections import Bool, Detections
+from pcb_aoi.config import weights
+from pcb_aoi.config.model_config import ModelConfig
+from pcb_aoi.config.settings import Settings
+from pcb_aoi.engine import chains, heads, merge, polarity, tiles
+from pcb_aoi.engine.detections import Bool, Detections
+from pcb_aoi.engine.heads import Head, at_least
+from pcb_aoi.engine.session import Session
+from pcb_aoi.engine.tiles import Grid
 from pcb_aoi.errors import DeadlineExceeded, ModelError
-from pcb_aoi.heads import Head, at_least
-from pcb_aoi.model_config import ModelConfig
-from pcb_aoi.session import Session
-from pcb_aoi.settings import Settings
-from pcb_aoi.tiles import Grid
 
 log = logging.getLogger(__name__)
 

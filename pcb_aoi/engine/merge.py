@@ -8,10 +8,10 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from pcb_aoi import boxes as bx
-from pcb_aoi import chains
-from pcb_aoi.detections import Bool, Detections, Float32
-from pcb_aoi.tiles import Grid
+from pcb_aoi.engine import boxes as bx
+from pcb_aoi.engine import chains
+from pcb_aoi.engine.detections import Bool, Detections, Float32
+from pcb_aoi.engine.tiles import Grid
 
 Index = npt.NDArray[np.intp]
 

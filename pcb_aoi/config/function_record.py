@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pcb_aoi import yaml_file
+from pcb_aoi.config import yaml_file
 from pcb_aoi.errors import ConfigError
 
 Record = dict[str, Any]

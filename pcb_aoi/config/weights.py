@@ -8,8 +8,8 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+from pcb_aoi.config.model_config import ModelConfig
 from pcb_aoi.errors import MissingWeights, ModelError
-from pcb_aoi.model_config import ModelConfig
 
 
 def read(folder: Path, config: ModelConfig) -> bytes:

@@ -13,9 +13,9 @@ import re
 import sys
 from pathlib import Path
 
-from pcb_aoi import yaml_file
+from pcb_aoi.config import yaml_file
+from pcb_aoi.config.labelmap import LANGUAGES, Labelmap
 from pcb_aoi.errors import ConfigError
-from pcb_aoi.labelmap import LANGUAGES, Labelmap
 
 FUNCTION_FILES = ("function.yaml", "function-gpu.yaml")
 

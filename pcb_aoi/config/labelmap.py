@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from pcb_aoi import yaml_file
+from pcb_aoi.config import yaml_file
 from pcb_aoi.errors import ConfigError
 
 LANGUAGES = ("zh", "en")

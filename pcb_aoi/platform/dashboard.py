@@ -17,13 +17,13 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from pcb_aoi.function_record import PROJECT_LABEL, Record
-from pcb_aoi.worker import Answer, Worker
+from pcb_aoi.config.function_record import PROJECT_LABEL, Record
+from pcb_aoi.platform.worker import Answer, Worker
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 LOOPBACK: tuple[Network, ...] = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
 
-log = nuclio_sdk.Logger(logging.INFO, "pcb_aoi.dashboard")
+log = nuclio_sdk.Logger(logging.INFO, "pcb_aoi.platform.dashboard")
 
 
 def create_app(workers: dict[str, Worker], allow: tuple[Network, ...] = LOOPBACK, port: int = 8070) -> Starlette:

@@ -7,10 +7,10 @@ import sys
 import time
 from pathlib import Path
 
-from pcb_aoi import image, response
-from pcb_aoi.detector import Detector
+from pcb_aoi.config.settings import Settings
+from pcb_aoi.engine import image, response
+from pcb_aoi.engine.detector import Detector
 from pcb_aoi.errors import FrameError
-from pcb_aoi.settings import Settings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

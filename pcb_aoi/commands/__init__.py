@@ -1,0 +1,1 @@
+"""The subcommands of `pcb-aoi`, one module each."""

@@ -1,0 +1,1 @@
+"""What is written down: labelmaps, model.yaml, function.yaml, the environment's settings, the weights' bytes."""
