@@ -70,7 +70,7 @@ EOF
 }
 
 @test "PYTHON comes first" {
-  fake chosen 'exit 0'
+  fake_interpreter chosen 'exit 0'
   PYTHON=chosen deploy check --dry-run
   exits 0
   says "+ $BIN/chosen -m venv"

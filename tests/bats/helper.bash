@@ -41,10 +41,16 @@ fake() {
   chmod +x "$BIN/$1"
 }
 
+# fake_interpreter NAME BODY: a Python that runs deploy/ for real; BODY answers what deploy/ asks of it.
+fake_interpreter() {
+  fake "$1" "[[ \"\$*\" != *deploy.__main__* ]] || exec '$VENV/bin/python' \"\$@\"
+$2"
+}
+
 # fake_python BODY: every Python that deploy.sh may look for.
 fake_python() {
   local name
-  for name in python3 python3.13 python3.12 python3.11; do fake "$name" "$1"; done
+  for name in python3 python3.1{0..4}; do fake_interpreter "$name" "$1"; done
 }
 
 # An environment in the checkout that runs the installed project, and only notes what pip is asked for.
