@@ -119,10 +119,10 @@ EOF
 
 @test "a failed installation says how to use a mirror, and is tried again" {
   make_venv
-  PIP_STATUS=1 deploy check
+  FAKE_PIP=1 deploy check
   exits 1
   says "PIP_INDEX_URL"
-  PIP_STATUS=1 deploy check
+  FAKE_PIP=1 deploy check
   exits 1
   [[ "$(grep -c 'pip install' "$CALLS")" -eq 2 ]]
 }

@@ -61,7 +61,7 @@ make_venv() {
 #!/usr/bin/env bash
 if [[ "\$1 \$2" == "-m pip" ]]; then
   { printf pip; printf ' %q' "\${@:3}"; echo; } >>"\$CALLS"
-  exit "\${PIP_STATUS:-0}"
+  exit "\${FAKE_PIP:-0}"
 fi
 exec "$VENV/bin/python" "\$@"
 EOF
