@@ -70,6 +70,26 @@ EOF
   chmod +x "$folder"/*
 }
 
+# without PROGRAM...: a PATH with the system's tools but without the programs named.
+without() {
+  local place="$BATS_TEST_TMPDIR/path" folder file folders
+  local -A programs
+  IFS=: read -r -a folders <<<"${PATH#"$BIN:"}"
+  for folder in "${folders[@]}"; do
+    for file in "$folder"/*; do
+      # Programs only: a PATH may hold folders, and links to nothing or to themselves (/usr/bin/X11 of x11-common).
+      [[ ! -f "$file" || ! -x "$file" || -n "${programs["${file##*/}"]:-}" ]] || programs["${file##*/}"]="$file"
+    done
+  done
+  for file in "$@"; do
+    rm -f "$BIN/$file"
+    unset "programs[$file]"
+  done
+  mkdir -p "$place"
+  ln -s -t "$place" -- "${programs[@]}"
+  export PATH="$BIN:$place"
+}
+
 free_port() {
   "$VENV/bin/python" -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
 }
