@@ -111,6 +111,22 @@ def test_a_file_that_cannot_be_written_stays_and_says_why(
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
+def test_a_full_disk_keeps_what_was_there(full_disk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lock.write(full_disk / "file", "old")
+    with pytest.raises(say.Fatal):
+        lock.write(full_disk / "file", "x" * 100_000)
+    assert "the disk is full" in capsys.readouterr().err
+    assert (full_disk / "file").read_text("utf-8") == "old"
+    assert [path.name for path in full_disk.iterdir()] == ["file"]
+
+
+def test_the_lock_holds_on_a_full_disk(full_disk: Path) -> None:
+    with pytest.raises(OSError, match="No space left"):
+        (full_disk / "fill").write_bytes(b"x" * 100_000)
+    with lock.held(full_disk):
+        assert lock.owner(full_disk)
+
+
 def test_a_state_folder_that_cannot_be_made_says_whose_it_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
