@@ -18,15 +18,22 @@ import sys
 from pathlib import Path
 from deploy import lock
 with lock.held(Path(sys.argv[1])):
-    print("held", flush=True)
+    print("held" if Path(sys.argv[2]).exists() else "too early", flush=True)
     sys.stdin.read()
 """
 
 
-def other(state: Path) -> subprocess.Popen[str]:
-    """Start another process that takes the lock, says "held", and keeps it until its standard input closes."""
+def other(state: Path, turn: str = "/") -> subprocess.Popen[str]:
+    """Start another process that takes the lock, says "held", and keeps it until its standard input closes.
+
+    Where `turn` does not exist at that moment, it says "too early".
+    """
     return subprocess.Popen(
-        [sys.executable, "-c", OTHER, str(state)], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", OTHER, str(state), turn],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     )
 
 
@@ -40,8 +47,9 @@ def test_the_second_waits_says_for_whom_and_goes_on(tmp_path: Path) -> None:
     with other(state) as first:
         assert line(first) == "held\n"
         assert lock.owner(state) == str(first.pid)
-        with other(state) as second:
+        with other(state, str(tmp_path / "turn")) as second:
             assert f"another deploy.sh (process {first.pid}) is at work here" in line(second)
+            (tmp_path / "turn").touch()
             first.communicate("")
             assert line(second) == "held\n"
             second.communicate("")
