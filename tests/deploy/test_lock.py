@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -18,23 +20,25 @@ import sys
 from pathlib import Path
 from deploy import lock
 with lock.held(Path(sys.argv[1])):
-    print("held" if Path(sys.argv[2]).exists() else "too early", flush=True)
+    print("held", flush=True)
     sys.stdin.read()
 """
 
 
-def other(state: Path, turn: str = "/") -> subprocess.Popen[str]:
-    """Start another process that takes the lock, says "held", and keeps it until its standard input closes.
-
-    Where `turn` does not exist at that moment, it says "too early".
-    """
+def other(state: Path) -> subprocess.Popen[str]:
+    """Start another process that takes the lock, says "held", and keeps it until its standard input closes."""
     return subprocess.Popen(
-        [sys.executable, "-c", OTHER, str(state), turn],
-        cwd=ROOT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
+        [sys.executable, "-c", OTHER, str(state)], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
+
+
+def waits(process: subprocess.Popen[str]) -> bool:
+    """Say whether the kernel has the process waiting for a lock, once it has come to that or gone on."""
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline:
+        if re.search(rf"-> FLOCK\s+ADVISORY\s+WRITE {process.pid} ", Path("/proc/locks").read_text()):
+            return True
+    return False
 
 
 def line(process: subprocess.Popen[str]) -> str:
@@ -47,9 +51,9 @@ def test_the_second_waits_says_for_whom_and_goes_on(tmp_path: Path) -> None:
     with other(state) as first:
         assert line(first) == "held\n"
         assert lock.owner(state) == str(first.pid)
-        with other(state, str(tmp_path / "turn")) as second:
+        with other(state) as second:
             assert f"another deploy.sh (process {first.pid}) is at work here" in line(second)
-            (tmp_path / "turn").touch()
+            assert waits(second)
             first.communicate("")
             assert line(second) == "held\n"
             second.communicate("")
