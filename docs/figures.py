@@ -4,7 +4,7 @@
     python3 docs/figures.py --check    # writes nothing; names the files that differ and ends with 1
 
 A marked part stands between `<!-- figures:NAME ARGUMENT -->` and `<!-- /figures -->`. NAME is a key of PARTS. ARGUMENT
-is a function, or `FILE.KEY` for a single value; without it a model card gets its own function. `*.zh-CN.md` are Chinese.
+is a function, or `FILE.KEY` for a single value; a model card is about its own function. `*.zh-CN.md` are Chinese.
 
 A file of results holds one measurement. `evaluate --json` writes those of accuracy, with the keys command, date,
 function, version, weights_sha256, pool, real, images, megapixels, map50, map5095, false_calls_per_clean_mpx, and labels

@@ -1,4 +1,4 @@
-"""The documents: figures as in results/, links that lead somewhere, both languages, sizes, and what CONTRIBUTING names."""
+"""The documents: figures as in results/, links that lead somewhere, both languages, sizes, the files that they name."""
 
 from __future__ import annotations
 
@@ -100,8 +100,8 @@ def test_decisions_are_short() -> None:
 def to_change() -> list[list[str]]:
     """The rows of CONTRIBUTING's table: what to change, and the cells that name files and what to look for in them."""
     text = (ROOT / "CONTRIBUTING.md").read_text("utf-8").partition("## To change X, open Y\n")[2].partition("\n## ")[0]
-    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line.startswith("| ")]
-    return rows[2:]
+    lines = [line.strip("|").split("|") for line in text.splitlines() if line.startswith("| ")]
+    return [[cell.strip() for cell in line] for line in lines[2:]]
 
 
 @pytest.mark.parametrize("row", to_change(), ids=lambda row: row[0])

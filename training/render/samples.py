@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from io import BytesIO
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -57,6 +58,14 @@ RECIPES = (
     Recipe("gold-osp", "second.jpg", (640, 640), "colour", 38, 10.0, _FINISH),
 )
 
+# One board a function that nobody chose, with every label once: the seed is a date, fixed before anything was drawn.
+# What is found on it is shown, whatever it is.
+NOT_CHOSEN = tuple(
+    Recipe(name, "not-chosen.jpg", (640, 640), "colour", 20261128, process.um_per_px, dict.fromkeys(process.labels, 1))
+    for name, process in PROCESSES.items()
+)
+TRUTHS = {"truth.json": RECIPES, "not-chosen.json": NOT_CHOSEN}
+
 
 def draw(recipe: Recipe) -> Board:
     """Render one sample; the seed decides everything."""
@@ -68,11 +77,11 @@ def draw(recipe: Recipe) -> Board:
 
 
 def write_samples(folder: Path, functions: tuple[str, ...] = tuple(PROCESSES)) -> list[Path]:
-    """Write every sample of the functions under folder/<function>/ with its truth.json; returns the pictures."""
+    """Write every sample of the functions under folder/<function>/ with its truth; returns the pictures."""
     written = []
-    for function in functions:
+    for function, (file, recipes) in product(functions, TRUTHS.items()):
         truth = []
-        for recipe in RECIPES:
+        for recipe in recipes:
             if recipe.function != function:
                 continue
             board = draw(recipe)
@@ -83,7 +92,7 @@ def write_samples(folder: Path, functions: tuple[str, ...] = tuple(PROCESSES)) -
             truth.append({"file": recipe.file, "um_per_px": recipe.um_per_px, "defects": _defects(board)})
         if truth:
             text = json.dumps({"images": truth}, indent=1)
-            (folder / function / "truth.json").write_text(text + "\n", encoding="utf-8")
+            (folder / function / file).write_text(text + "\n", encoding="utf-8")
     return written
 
 
