@@ -49,11 +49,16 @@ OTHER: dict[str, Text] = {
     "dark-field": ("real crops in dark field", "真实暗场小图"),
     "fpc": ("real photos of flexible boards (FPC)", "真实 FPC 照片"),
 }
-# The inner layer's recipe on groups of DeepPCB that each fold leaves out, and the weights from renders alone.
-RECIPE: dict[str, Text] = {
+# Looked at, not scored.
+LOOKED: dict[str, Text] = {"figure": ("MeiweiPCB's published figure of pads", "MeiweiPCB 公开的焊盘图")}
+# The inner layer's recipe on groups of DeepPCB that each fold leaves out.
+FOLDS: dict[str, Text] = {
     "fold-1": ("fold 1, group 92000", "第 1 折，92000 组"),
     "fold-2": ("fold 2, groups 44000 and 50600", "第 2 折，44000 和 50600 组"),
     "fold-3": ("fold 3, groups 77000 and 00041", "第 3 折，77000 和 00041 组"),
+}
+# The inner layer's weights from renders alone.
+CLEAN: dict[str, Text] = {
     "clean-real": ("`model-clean.onnx`, groups 92000, 50600, 44000", "`model-clean.onnx`，92000、50600、44000 组"),
     "clean-rendered": ("`model-clean.onnx`, rendered boards", "`model-clean.onnx`，渲染板图"),
 }
@@ -129,14 +134,14 @@ def recall_of(one: Result) -> float | None:
     return float(sum(label["recall"] * label["objects"] for label in labels) / objects)
 
 
-def summary(results: Results, _: str, language: int) -> str:
-    """The five on rendered boards."""
+def summary(results: Results, only: str, language: int) -> str:
+    """The five on rendered boards, or one of them."""
     head = (
         ("model", "version", "images", "defects", "mAP@0.5", "mAP@0.5:0.95", "false calls per clean megapixel"),
         ("模型", "版本", "图数", "缺陷数", "mAP@0.5", "mAP@0.5:0.95", "每百万像素好板误报"),
     )[language]
     rows = []
-    for function in FUNCTIONS:
+    for function in (only,) if only else FUNCTIONS:
         one = results[f"{function}-rendered"]
         objects = sum(label["objects"] for label in one["labels"].values())
         accuracy = [number(one["map50"]), number(one["map5095"]), calls(one["false_calls_per_clean_mpx"])]
@@ -172,12 +177,17 @@ def model_yaml(function: str) -> str:
 
 def others(results: Results, function: str, language: int) -> str:
     """One function on pictures that had no part in making its weights."""
-    return _measurements(_of(results, function, OTHER, language), language)
+    return _measurements(_of(results, function, OTHER | LOOKED, language), language)
 
 
-def recipe(results: Results, function: str, language: int) -> str:
-    """The inner layer's recipe, fold by fold, and the weights from renders alone."""
-    return _measurements(_of(results, function or "inner-layer", RECIPE, language), language)
+def folds(results: Results, function: str, language: int) -> str:
+    """One function's recipe, fold by fold."""
+    return _measurements(_of(results, function, FOLDS, language), language)
+
+
+def clean(results: Results, function: str, language: int) -> str:
+    """One function's weights from renders alone."""
+    return _measurements(_of(results, function, CLEAN, language), language)
 
 
 def _measurements(pairs: list[tuple[str, Result]], language: int) -> str:
@@ -211,7 +221,7 @@ def weights(_: Results, function: str, language: int) -> str:
 
 
 PARTS: dict[str, Callable[[Results, str, int], str]] = {
-    part.__name__: part for part in (value, trust, summary, rendered, others, recipe, origin, weights)
+    part.__name__: part for part in (value, trust, summary, rendered, others, folds, clean, origin, weights)
 }
 
 
