@@ -86,9 +86,8 @@ def table(head: tuple[str, ...], rows: list[list[str]]) -> str:
 
 def value(results: Results, name: str, _: int) -> str:
     """One value, `FILE.KEY`; of a list the lowest and the highest."""
-    file, _, key = name.partition(".")
-    found: Any = results[file]
-    for part in key.split("."):
+    found: Any = results
+    for part in name.split("."):
         found = found[part]
     if isinstance(found, list):
         return f"{found[0]:g}–{found[-1]:g}"

@@ -5,19 +5,15 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
+from docs import figures
 from pcb_aoi import __version__
 
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "docs"))
-
-import figures  # noqa: E402 - a script that stands beside the documents
-
 DOCUMENTS = figures.documents()
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 README_BYTES = 9000
@@ -33,6 +29,15 @@ def names(paths: list[Path]) -> list[str]:
 @pytest.mark.parametrize("path", DOCUMENTS, ids=names(DOCUMENTS))
 def test_figures_are_those_of_the_results(path: Path) -> None:
     assert path.read_text("utf-8") == figures.generated(path, figures.load()), "run python3 docs/figures.py"
+
+
+def test_every_value_is_a_key_that_its_command_writes() -> None:
+    """speed and measure write what the documents quote, under these names."""
+    for file, source in (("speed", "tests/speed/__main__.py"), ("docker", "tests/e2e/measure.py")):
+        text = (ROOT / source).read_text("utf-8")
+        keys = set(figures.load()[file]) - {"source"}
+        written = [key for key in keys if re.sub(r"_(\d+|scattered|crowded)$", "_", key) in text]
+        assert sorted(written) == sorted(keys)
 
 
 def test_a_changed_result_changes_the_documents(tmp_path: Path) -> None:
