@@ -30,6 +30,8 @@ Text = tuple[str, str]
 """English, Chinese."""
 Result = dict[str, Any]
 Results = dict[str, Result]
+Part = Callable[[Results, str, int], str]
+"""Results, function or other argument, and language (0 English, 1 Chinese) to the text between two marks."""
 
 NAMES: dict[str, Text] = {
     "inner-layer": ("inner layer", "内层"),
@@ -39,29 +41,12 @@ NAMES: dict[str, Text] = {
     "gold-osp": ("gold and OSP", "金OSP"),
 }
 
-# What the pictures of a file of results are, by the part of its name behind the function's. These had no part in making
-# the weights, and were measured outside this repository.
-OTHER: dict[str, Text] = {
-    "groups": ("real boards, DeepPCB's four other groups", "真实板图，DeepPCB 另外四组"),
-    "planes": ("artwork of true inner layers with planes", "真正的内层线路，带大面铜"),
-    "tiles": ("real outer-layer tiles", "真实外层小图"),
-    "pours": ("artwork with copper pours", "带铺铜的线路"),
-    "dark-field": ("real crops in dark field", "真实暗场小图"),
-    "fpc": ("real photos of flexible boards (FPC)", "真实 FPC 照片"),
-}
-# Looked at, not scored.
-LOOKED: dict[str, Text] = {"figure": ("MeiweiPCB's published figure of pads", "MeiweiPCB 公开的焊盘图")}
-# The inner layer's recipe on groups of DeepPCB that each fold leaves out.
-FOLDS: dict[str, Text] = {
-    "fold-1": ("fold 1, group 92000", "第 1 折，92000 组"),
-    "fold-2": ("fold 2, groups 44000 and 50600", "第 2 折，44000 和 50600 组"),
-    "fold-3": ("fold 3, groups 77000 and 00041", "第 3 折，77000 和 00041 组"),
-}
-# The inner layer's weights from renders alone.
-CLEAN: dict[str, Text] = {
-    "clean-real": ("`model-clean.onnx`, groups 92000, 50600, 44000", "`model-clean.onnx`，92000、50600、44000 组"),
-    "clean-rendered": ("`model-clean.onnx`, rendered boards", "`model-clean.onnx`，渲染板图"),
-}
+# Kinds of measurements, by the part of a file's name behind the function's; each file says what its pictures are. These
+# had no part in making the weights, and were measured outside this repository.
+OTHER = ("groups", "planes", "tiles", "pours", "dark-field", "fpc")
+LOOKED = ("figure",)  # looked at, not scored
+FOLDS = ("fold-1", "fold-2", "fold-3")  # the recipe, on groups of boards that each fold leaves out
+CLEAN = ("clean-real", "clean-rendered")  # weights from renders alone
 
 
 def load(folder: Path = ROOT / "results") -> Results:
@@ -110,10 +95,10 @@ def trust(results: Results, _: str, language: int) -> str:
     return table(head, rows)
 
 
-def _of(results: Results, function: str, kinds: dict[str, Text], language: int) -> list[tuple[str, Result]]:
+def _of(results: Results, function: str, kinds: tuple[str, ...], language: int) -> list[tuple[str, Result]]:
     """What the pictures are, and the result, for each kind that was measured."""
-    stems = [(text[language], f"{function}-{kind}") for kind, text in kinds.items()]
-    return [(text, results[stem]) for text, stem in stems if stem in results]
+    found = [results[stem] for kind in kinds if (stem := f"{function}-{kind}") in results]
+    return [(one["pictures"][LANGUAGES[language]], one) for one in found]
 
 
 def _row(name: str, pictures: str, one: Result, language: int) -> list[str]:
@@ -174,31 +159,21 @@ def model_yaml(function: str) -> str:
     return (ROOT / "functions" / function / "model.yaml").read_text("utf-8")
 
 
-def others(results: Results, function: str, language: int) -> str:
-    """One function on pictures that had no part in making its weights."""
-    return _measurements(_of(results, function, OTHER | LOOKED, language), language)
-
-
-def folds(results: Results, function: str, language: int) -> str:
-    """One function's recipe, fold by fold."""
-    return _measurements(_of(results, function, FOLDS, language), language)
-
-
-def clean(results: Results, function: str, language: int) -> str:
-    """One function's weights from renders alone."""
-    return _measurements(_of(results, function, CLEAN, language), language)
-
-
-def _measurements(pairs: list[tuple[str, Result]], language: int) -> str:
+def measurements(kinds: tuple[str, ...]) -> Part:
+    """The part that lists one function's results of these kinds."""
     head = (
         ("pictures", "images", "mAP@0.5", "mAP@0.5:0.95", "recall", "false calls per clean megapixel", "remark"),
         ("图", "图数", "mAP@0.5", "mAP@0.5:0.95", "召回率", "每百万像素好板误报", "说明"),
-    )[language]
-    rows = []
-    for text, one in pairs:
-        _, pictures, map50, recall, false, remark = _row("", text, one, language)
-        rows.append([pictures, str(one["images"] or "–"), map50, number(one["map5095"]), recall, false, remark])
-    return table(head, rows)
+    )
+
+    def part(results: Results, function: str, language: int) -> str:
+        rows = []
+        for text, one in _of(results, function, kinds, language):
+            _, pictures, map50, recall, false, remark = _row("", text, one, language)
+            rows.append([pictures, str(one["images"] or "–"), map50, number(one["map5095"]), recall, false, remark])
+        return table(head[language], rows)
+
+    return part
 
 
 def origin(results: Results, _: str, language: int) -> str:
@@ -219,8 +194,16 @@ def weights(_: Results, function: str, language: int) -> str:
     return f"`model.onnx` {('version', '版本')[language]} {version}, SHA-256 `{sha256}`\n"
 
 
-PARTS: dict[str, Callable[[Results, str, int], str]] = {
-    part.__name__: part for part in (value, trust, summary, rendered, others, folds, clean, origin, weights)
+PARTS: dict[str, Part] = {
+    "value": value,
+    "trust": trust,
+    "summary": summary,
+    "rendered": rendered,
+    "others": measurements(OTHER + LOOKED),
+    "folds": measurements(FOLDS),
+    "clean": measurements(CLEAN),
+    "origin": origin,
+    "weights": weights,
 }
 
 
