@@ -59,6 +59,11 @@ def number(share: float | None) -> str:
     return "–" if share is None else f"{share:.3f}"
 
 
+def rest(share: float | None) -> str:
+    """What is left of a share, in per cent."""
+    return "–" if share is None else f"{1 - share:.1%}"
+
+
 def calls(per_megapixel: float | None) -> str:
     """False calls, or a dash where none were counted."""
     return "–" if per_megapixel is None else f"{round(per_megapixel, 2):g}"
@@ -142,8 +147,7 @@ def rendered(results: Results, function: str, language: int) -> str:
     )[language]
     rows = []
     for slug, label in one["labels"].items():
-        found, right = label["recall"], label["precision"]
-        rates = [number(found), f"{1 - found:.1%}", number(right), f"{1 - right:.1%}"]
+        rates = [text for key in ("recall", "precision") for text in (number(label[key]), rest(label[key]))]
         rows.append([f"{chinese(function, slug)} {slug}", str(label["objects"]), number(label["ap50"]), *rates])
     return table(head, rows)
 
