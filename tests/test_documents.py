@@ -12,6 +12,7 @@ import yaml
 
 from docs import figures
 from pcb_aoi import __version__
+from pcb_aoi.config.settings import Settings
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = figures.documents()
@@ -100,6 +101,33 @@ def test_the_first_page_is_short(name: str) -> None:
 def test_decisions_are_short() -> None:
     (path,) = [path for path in DOCUMENTS if path.name == "DECISIONS.md"]
     assert path.stat().st_size <= DECISIONS_BYTES
+
+
+def commands(pattern: str) -> set[str]:
+    """The words that a pattern's group finds in all documents but the changelog."""
+    texts = [path.read_text("utf-8") for path in DOCUMENTS if path.name not in ("CHANGELOG.md", "DECISIONS.md")]
+    return {word for text in texts for word in re.findall(pattern, text)}
+
+
+def test_commands_and_options_of_deploy_exist() -> None:
+    usage = subprocess.run([ROOT / "deploy.sh", "--help"], capture_output=True, text=True, check=True).stdout
+    for word in commands(r"\./deploy\.sh ([a-z]+)") | commands(r"\./deploy\.sh [^`\n#]*?(--[a-z-]+)"):
+        assert re.search(rf"^  {word}\b", usage, re.MULTILINE), f"./deploy.sh {word}"
+
+
+@pytest.mark.parametrize("package", ["training", "boards"])
+def test_commands_of_training_and_boards_exist(package: str) -> None:
+    text = (ROOT / package / "__main__.py").read_text("utf-8")
+    for word in commands(rf"-m {package} ([a-z]+)"):
+        assert f'"{word}"' in text, f"python -m {package} {word}"
+
+
+def test_settings_are_those_of_the_code() -> None:
+    known = {f"PCB_AOI_{name.upper()}" for name in Settings.__dataclass_fields__}
+    assert commands(r"(PCB_AOI_[A-Z_]*[A-Z])") == known
+    for name in ("operations.md", "operations.zh-CN.md"):
+        rows = set(re.findall(r"(?m)^\| `(PCB_AOI_[A-Z_]+)`", (ROOT / "docs" / name).read_text("utf-8")))
+        assert rows == known
 
 
 def to_change() -> list[list[str]]:
