@@ -18,8 +18,8 @@ from training_exports import Item, coco, cvat, cvat_xml, pictures, png, unpacked
 from training.annotated.annotations import AnnotationError, Report, decode_entry, index
 from training.annotated.archive import Archive, ArchiveError
 from training.annotated.formats import FormatError, corners
-from training.annotated.labels import Names, UnknownLabelError
-from training.scene import IGNORED, Scene
+from training.annotated.label_names import Names, UnknownLabelError
+from training.data.scene import IGNORED, Scene
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = Names.load(ROOT / "labelmaps" / "acid-outer-layer.yaml")
