@@ -16,6 +16,7 @@ from pcb_aoi.config.settings import Settings
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = figures.documents()
+LINKED = sorted({*DOCUMENTS, *ROOT.glob("*/README.md"), *ROOT.glob("tests/*/README.md")})
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 README_BYTES = 9000
 DECISIONS_BYTES = 12_000
@@ -56,7 +57,7 @@ def test_figures_are_of_the_weights_that_ship(function: str) -> None:
     assert (result["version"], result["weights_sha256"]) == (model["version"], model["sha256"]), "measure them anew"
 
 
-@pytest.mark.parametrize("path", DOCUMENTS, ids=names(DOCUMENTS))
+@pytest.mark.parametrize("path", LINKED, ids=names(LINKED))
 def test_links_lead_somewhere(path: Path) -> None:
     text = path.read_text("utf-8")
     for link in LINK.findall(text):
@@ -105,7 +106,7 @@ def test_decisions_are_short() -> None:
 
 def commands(pattern: str) -> set[str]:
     """The words that a pattern's group finds in all documents but the changelog."""
-    texts = [path.read_text("utf-8") for path in DOCUMENTS if path.name not in ("CHANGELOG.md", "DECISIONS.md")]
+    texts = [path.read_text("utf-8") for path in LINKED if path.name not in ("CHANGELOG.md", "DECISIONS.md")]
     return {word for text in texts for word in re.findall(pattern, text)}
 
 
