@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -30,6 +32,15 @@ def other(state: Path) -> subprocess.Popen[str]:
     )
 
 
+def waits(process: subprocess.Popen[str]) -> bool:
+    """Say whether the kernel has the process waiting for a lock, once it has come to that or gone on."""
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline:
+        if re.search(rf"-> FLOCK\s+ADVISORY\s+WRITE {process.pid} ", Path("/proc/locks").read_text()):
+            return True
+    return False
+
+
 def line(process: subprocess.Popen[str]) -> str:
     assert process.stdout
     return process.stdout.readline()
@@ -42,6 +53,7 @@ def test_the_second_waits_says_for_whom_and_goes_on(tmp_path: Path) -> None:
         assert lock.owner(state) == str(first.pid)
         with other(state) as second:
             assert f"another deploy.sh (process {first.pid}) is at work here" in line(second)
+            assert waits(second)
             first.communicate("")
             assert line(second) == "held\n"
             second.communicate("")
@@ -109,6 +121,22 @@ def test_a_file_that_cannot_be_written_stays_and_says_why(
     assert text in said
     assert (tmp_path / "file").read_text("utf-8") == "old"
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_full_disk_keeps_what_was_there(full_disk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lock.write(full_disk / "file", "old")
+    with pytest.raises(say.Fatal):
+        lock.write(full_disk / "file", "x" * 100_000)
+    assert "the disk is full" in capsys.readouterr().err
+    assert (full_disk / "file").read_text("utf-8") == "old"
+    assert [path.name for path in full_disk.iterdir()] == ["file"]
+
+
+def test_the_lock_holds_on_a_full_disk(full_disk: Path) -> None:
+    with pytest.raises(OSError, match="No space left"):
+        (full_disk / "fill").write_bytes(b"x" * 100_000)
+    with lock.held(full_disk):
+        assert lock.owner(full_disk)
 
 
 def test_a_state_folder_that_cannot_be_made_says_whose_it_is(
