@@ -17,9 +17,9 @@ from tests.e2e.running import Running, Start
 from tests.e2e.site import Ops, make_site
 
 
-def pytest_report_header() -> str:
-    """Say whose programs the tests run."""
-    return "nuclio: " + ", ".join(map(str, VERSIONS))
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say whose programs the tests ran, even where little is said."""
+    terminalreporter.write_line(f"nuclio: {', '.join(map(str, VERSIONS))}")
 
 
 @pytest.fixture(scope="session")
