@@ -8,6 +8,8 @@ import os
 import re
 import subprocess
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from files import encode
 
 from pcb_aoi import __version__, nuclio
 from pcb_aoi.commands import check
+from pcb_aoi.config import function_yaml
 from pcb_aoi.errors import ConfigError, MissingWeights, PcbAoiError
 
 BOARD = analytic.board(112, 192, [(16, 16, 48, 32), (32, 64, 160, 80)])
@@ -184,6 +187,34 @@ def test_nuclio_finds_init_context(folder: Path) -> None:
     command = [sys.executable, "-c", AS_NUCLIO_DOES]
     result = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     assert result.stdout.split() == [str(folder / "main.py"), "True"]
+
+
+@pytest.mark.parametrize(("status", "expected"), [(200, 0), (503, 1), (404, 1), (None, 1)])
+def test_the_health_check_reads_the_status(status: int | None, expected: int) -> None:
+    """As Docker runs it, but for the port: `None` is nobody there."""
+    asked: list[str] = []
+
+    class Health(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_response(status or 0)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Health) as server:
+        command = function_yaml.READY_PROBE.removeprefix("CMD ").replace("8082", str(server.server_port))
+        thread = threading.Thread(target=server.handle_request)
+        if status is None:
+            server.server_close()
+        else:
+            thread.start()
+        # `-IS`: none of the environment's packages, so that five containers can afford it every five seconds.
+        environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+        result = subprocess.run(["sh", "-c", command], env=environment, stderr=subprocess.DEVNULL, check=False)
+    assert result.returncode == expected
+    assert asked == ([] if status is None else ["/ready"])
 
 
 def test_where_nuclio_finds_no_init_context_there_is_none(function: Function) -> None:
