@@ -67,6 +67,9 @@ exec "$VENV/bin/python" "\$@"
 EOF
   printf '#!/usr/bin/env bash\nexec "%s/bin/pcb-aoi" "$@"\n' "$VENV" >"$folder/pcb-aoi"
   cp "$folder/python" "$folder/pip"
+  printf 'version = %s\ncommand = /usr/bin/python3 -m venv --clear %s\n' \
+    "$("$VENV/bin/python" -c 'import platform; print(platform.python_version())')" "$CHECKOUT/.venv" \
+    >"$CHECKOUT/.venv/pyvenv.cfg"
   chmod +x "$folder"/*
 }
 

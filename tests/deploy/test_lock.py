@@ -18,15 +18,22 @@ import sys
 from pathlib import Path
 from deploy import lock
 with lock.held(Path(sys.argv[1])):
-    print("held", flush=True)
+    print("held" if Path(sys.argv[2]).exists() else "too early", flush=True)
     sys.stdin.read()
 """
 
 
-def other(state: Path) -> subprocess.Popen[str]:
-    """Start another process that takes the lock, says "held", and keeps it until its standard input closes."""
+def other(state: Path, turn: str = "/") -> subprocess.Popen[str]:
+    """Start another process that takes the lock, says "held", and keeps it until its standard input closes.
+
+    Where `turn` does not exist at that moment, it says "too early".
+    """
     return subprocess.Popen(
-        [sys.executable, "-c", OTHER, str(state)], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", OTHER, str(state), turn],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     )
 
 
@@ -40,8 +47,9 @@ def test_the_second_waits_says_for_whom_and_goes_on(tmp_path: Path) -> None:
     with other(state) as first:
         assert line(first) == "held\n"
         assert lock.owner(state) == str(first.pid)
-        with other(state) as second:
+        with other(state, str(tmp_path / "turn")) as second:
             assert f"another deploy.sh (process {first.pid}) is at work here" in line(second)
+            (tmp_path / "turn").touch()
             first.communicate("")
             assert line(second) == "held\n"
             second.communicate("")
@@ -109,6 +117,22 @@ def test_a_file_that_cannot_be_written_stays_and_says_why(
     assert text in said
     assert (tmp_path / "file").read_text("utf-8") == "old"
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_full_disk_keeps_what_was_there(full_disk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lock.write(full_disk / "file", "old")
+    with pytest.raises(say.Fatal):
+        lock.write(full_disk / "file", "x" * 100_000)
+    assert "the disk is full" in capsys.readouterr().err
+    assert (full_disk / "file").read_text("utf-8") == "old"
+    assert [path.name for path in full_disk.iterdir()] == ["file"]
+
+
+def test_the_lock_holds_on_a_full_disk(full_disk: Path) -> None:
+    with pytest.raises(OSError, match="No space left"):
+        (full_disk / "fill").write_bytes(b"x" * 100_000)
+    with lock.held(full_disk):
+        assert lock.owner(full_disk)
 
 
 def test_a_state_folder_that_cannot_be_made_says_whose_it_is(

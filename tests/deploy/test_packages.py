@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -109,17 +107,6 @@ def test_pip_itself_with_a_wrong_hash(tmp_path: Path, wheel: Path, capsys: pytes
 def test_pip_itself_with_a_cut_wheel(tmp_path: Path, wheel: Path, capsys: pytest.CaptureFixture[str]) -> None:
     wheel.write_bytes(wheel.read_bytes()[:300])
     assert "a package is not whole" in said_by_pip(capsys, tmp_path, "--no-index", "--target", tmp_path / "t", wheel)
-
-
-@pytest.fixture
-def full_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 64 KiB."""
-    place = tmp_path / "small"
-    place.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", place], capture_output=True).returncode:
-        pytest.skip("a small file system can be mounted by root alone")
-    yield place
-    subprocess.run(["umount", place], check=True)
 
 
 def test_pip_itself_on_a_full_disk(
