@@ -10,18 +10,13 @@ fi
 set -euo pipefail
 
 # A link to this file, in ~/bin or of another name, stands for the checkout that it leads to.
-file="${BASH_SOURCE[0]}"
-while [[ -L "${file}" ]]; do
-  link="$(readlink -- "${file}")"
-  [[ "${link}" == /* ]] || link="${file%/*}/${link}"
-  file="${link}"
-done
-[[ "${file}" == */* ]] || file="./${file}"
-root="$(cd -P -- "${file%/*}" && pwd)"
+file="$(readlink -f -- "${BASH_SOURCE[0]}")"
+root="${file%/*}"
 
 # The nuclio platforms work with 3.10. What needs a newer one says so itself.
 for python in ${PYTHON:+"${PYTHON}"} python3 python3.14 python3.13 python3.12 python3.11 python3.10; do
-  if command -v "${python}" >/dev/null && "${python}" -I -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null; then
+  if command -v "${python}" >/dev/null &&
+    "${python}" -I -c 'import sys; sys.exit(sys.version_info < (3, 10))' >/dev/null 2>&1; then
     # -I: PYTHONPATH, PYTHONHOME, PYTHONSTARTUP and the user's own packages are not read. -B: nothing is written here.
     exec "${python}" -I -B -c 'import sys
 sys.path.insert(0, sys.argv.pop(1))

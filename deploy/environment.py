@@ -8,7 +8,6 @@ import re
 import shutil
 import zlib
 from pathlib import Path
-from typing import NoReturn
 
 from deploy import lock, packages, say, shell
 
@@ -118,6 +117,14 @@ def find_python(version: str = "") -> Path:
     Raises:
         Fatal: there is none; the message names the package.
     """
+    found = search(version)
+    if isinstance(found, Path):
+        return found
+    say.fatal(*found)
+
+
+def search(version: str = "") -> Path | tuple[str, str]:
+    """Return what `find_python` does, or in Chinese and English what to install."""
     names = [os.environ.get("PYTHON") or "python3", *_NAMES, f"python{version}"]
     found: dict[str, str] = {}
     for name in dict.fromkeys(names if version else names[:-1]):
@@ -128,7 +135,7 @@ def find_python(version: str = "") -> Path:
         found[name] = runs
         if _fits(runs, version) and _ask(path, "import ensurepip, venv") is not None:
             return Path(path).absolute()
-    _no_python(found, version)
+    return _no_python(found, version)
 
 
 def _ask(python: str | Path, code: str) -> str | None:
@@ -150,25 +157,25 @@ def _path() -> str:
     return os.pathsep.join(folder for folder in folders if not active or Path(folder) != Path(active) / "bin")
 
 
-def _no_python(found: dict[str, str], version: str) -> NoReturn:
+def _no_python(found: dict[str, str], version: str) -> tuple[str, str]:
     have = ", ".join(f"{name} {runs}".rstrip() for name, runs in found.items()) or "-"
     fitting = [name for name, runs in found.items() if _fits(runs, version)]
     if fitting:
         # Debian and Ubuntu pack venv with each Python: python3's is python3-venv, python3.11's is python3.11-venv.
         package = f"{Path(fitting[0]).name}-venv"
-        say.fatal(
+        return (
             f"{fitting[0]} 缺少 venv 模块，请安装后重试：sudo apt-get install {package}",
             f"{fitting[0]} lacks its venv module; install it and try again: sudo apt-get install {package}",
         )
     if version:
-        say.fatal(
+        return (
             f"离线包是用 Python {version} 做的，这台机器有：{have}。请安装：sudo apt-get install python{version} "
             f"python{version}-venv；或在联网机器上用同样的 Python 重做：PYTHON=python3.11 ./deploy.sh bundle",
             f"the bundle was made by Python {version}; this machine has {have}. Install it: sudo apt-get install "
             f"python{version} python{version}-venv; or make the bundle again with this machine's Python: "
             "PYTHON=python3.11 ./deploy.sh bundle",
         )
-    say.fatal(
+    return (
         f"需要 Python 3.11 或更新版本（Debian 12、Ubuntu 24.04 自带），这台机器有：{have}。"
         "sudo apt-get install python3 python3-venv；或设置 PYTHON=路径",
         f"Python 3.11 or newer is needed (Debian 12 and Ubuntu 24.04 have it); this machine has {have}. "

@@ -83,6 +83,12 @@ _CURES: tuple[tuple[str, str, str], ...] = (
         "a package is not whole: try again; from a bundle, compare its sha256sum with the source",
     ),
     (
+        r"from versions: none",
+        "软件源没有应答，或没有这个包：检查网络和 PIP_INDEX_URL；离线包缺包时请重做",
+        "the index does not answer, or lacks this package: check the network and PIP_INDEX_URL; a bundle that lacks it "
+        "must be made again",
+    ),
+    (
         r"No matching distribution found|from versions:",
         "软件源里没有适合 Python {version}（{machine}）的版本：换一个镜像 PIP_INDEX_URL，或换一个 Python，"
         "例如 {another}",

@@ -51,7 +51,7 @@ def chinese(stream: TextIO) -> bool:
 
 def both(zh: str, en: str, stream: TextIO | None = None) -> str:
     """Join the two languages, or return the English alone where the stream (default: standard output) needs that."""
-    return f"{zh} / {en}" if chinese(stream or sys.stdout) else en
+    return f"{zh} / {en}" if zh != en and chinese(stream or sys.stdout) else en
 
 
 def info(zh: str, en: str) -> None:

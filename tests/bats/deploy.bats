@@ -140,3 +140,19 @@ EOF
   deploy up --dry-run
   exits 0
 }
+
+@test "the helper \`without\` passes over what a desktop has in its PATH" {
+  odd="$BATS_TEST_TMPDIR/odd folder"
+  mkdir -p "$odd/a folder"
+  ln -s X11 "$odd/X11"
+  ln -s nowhere "$odd/dangling"
+  touch "$odd/no program" "$odd/-n" "$odd/a[b]"
+  printf '#!/bin/sh\necho odd\n' >"$odd/odd one"
+  chmod +x "$odd/odd one" "$odd/-n" "$odd/a[b]"
+  PATH="$PATH:$odd:$odd:$BATS_TEST_TMPDIR/not-there" without docker
+  [[ "$("odd one")" == odd ]]
+  [[ -x "$BATS_TEST_TMPDIR/path/-n" && -x "$BATS_TEST_TMPDIR/path/a[b]" ]]
+  run ! command -v docker
+  run ! ls "$BATS_TEST_TMPDIR/path/X11"
+  command -v cat
+}

@@ -67,7 +67,30 @@ exec "$VENV/bin/python" "\$@"
 EOF
   printf '#!/usr/bin/env bash\nexec "%s/bin/pcb-aoi" "$@"\n' "$VENV" >"$folder/pcb-aoi"
   cp "$folder/python" "$folder/pip"
+  printf 'version = %s\ncommand = /usr/bin/python3 -m venv --clear %s\n' \
+    "$("$VENV/bin/python" -c 'import platform; print(platform.python_version())')" "$CHECKOUT/.venv" \
+    >"$CHECKOUT/.venv/pyvenv.cfg"
   chmod +x "$folder"/*
+}
+
+# without PROGRAM...: a PATH with the system's tools but without the programs named.
+without() {
+  local place="$BATS_TEST_TMPDIR/path" folder file folders
+  local -A programs
+  IFS=: read -r -a folders <<<"${PATH#"$BIN:"}"
+  for folder in "${folders[@]}"; do
+    for file in "$folder"/*; do
+      # Programs only: a PATH may hold folders, and links to nothing or to themselves (/usr/bin/X11 of x11-common).
+      [[ ! -f "$file" || ! -x "$file" || -n "${programs["${file##*/}"]:-}" ]] || programs["${file##*/}"]="$file"
+    done
+  done
+  for file in "$@"; do
+    rm -f "$BIN/$file"
+    unset "programs[$file]"
+  done
+  mkdir -p "$place"
+  ln -s -t "$place" -- "${programs[@]}"
+  export PATH="$BIN:$place"
 }
 
 free_port() {
