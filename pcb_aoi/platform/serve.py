@@ -72,9 +72,7 @@ def run(args: argparse.Namespace) -> int:
     lost = sorted(set(predecessor.folders) - set(functions.folders)) if predecessor else []
     if lost:
         names = ", ".join(lost)
-        return _fail(
-            f"这些函数加载不了，旧进程继续运行 / cannot be loaded, the old server goes on: {names}", 1
-        )
+        return _fail(f"这些函数加载不了，旧进程继续运行 / cannot be loaded, the old server goes on: {names}", 1)
     if not functions.by_id:
         return _fail("没有可用的函数，原因见上 / no function can be served; the lines above say why", 1)
     return _serve(args, listener, functions, predecessor)
