@@ -92,7 +92,7 @@ def trust(results: Results, _: str, language: int) -> str:
     )[language]
     rows = []
     for function in FUNCTIONS:
-        own = results[function]
+        own = results[f"{function}-rendered"]
         rows.append(
             _row(NAMES[function][language], ("rendered, this project's", "本项目渲染的板图")[language], own, language)
         )
@@ -131,7 +131,7 @@ def summary(results: Results, only: str, language: int) -> str:
     )[language]
     rows = []
     for function in (only,) if only else FUNCTIONS:
-        one = results[function]
+        one = results[f"{function}-rendered"]
         objects = sum(label["objects"] for label in one["labels"].values())
         accuracy = [number(one["map50"]), number(one["map5095"]), calls(one["false_calls_per_clean_mpx"])]
         rows.append([NAMES[function][language], one["version"], str(one["images"]), str(objects), *accuracy])
@@ -140,7 +140,7 @@ def summary(results: Results, only: str, language: int) -> str:
 
 def rendered(results: Results, function: str, language: int) -> str:
     """One function on rendered boards, label by label."""
-    one = results[function]
+    one = results[f"{function}-rendered"]
     head = (
         ("label", "defects", "AP@0.5", "recall", "escapes", "precision", "overkill"),
         ("标签", "缺陷数", "AP@0.5", "召回率", "漏检率", "准确率", "过杀率"),
