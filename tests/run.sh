@@ -71,7 +71,7 @@ step ruff ruff check .
 step ruff-format ruff format --check .
 # tests/ is a root of imports too, as for pytest; tests/e2e has stand-ins that import each other as scripts do.
 step mypy env MYPYPATH=tests mypy --no-error-summary --explicit-package-bases --exclude '^tests/e2e/' \
-  pcb_aoi deploy tests
+  pcb_aoi training boards deploy tests
 step yamllint yamllint --strict .
 step shell lint_shell
 step bats bats tests/bats
