@@ -66,7 +66,8 @@ lint_shell() {
 
 types() {
   # tests/ is a root of imports too, as for pytest; tests/e2e has stand-ins that import each other as scripts do.
-  MYPYPATH=tests mypy --no-error-summary --explicit-package-bases --exclude '^tests/e2e/' pcb_aoi deploy tests &&
+  MYPYPATH=tests mypy --no-error-summary --explicit-package-bases --exclude '^tests/e2e/' \
+    pcb_aoi training boards deploy docs tests &&
     # deploy/ runs before anything is installed, on the Python that a machine has.
     mypy --no-error-summary --python-version 3.10 deploy
 }

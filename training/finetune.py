@@ -15,6 +15,7 @@ import argparse
 import hashlib
 import json
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -56,7 +57,7 @@ TOLD = (
 def recalibrate(model: onnx.ModelProto, config: ModelConfig, scenes: Sequence[Scene]) -> None:
     """Put each label's best threshold at 0.5, in place; labels with too few defects keep what the old weights had."""
     examiner = Examiner(model.SerializeToString(), config)
-    run = measure_all(examiner.pieces, scenes, twins=False)
+    run = measure_all(examiner.pieces, scenes)
     gaps = examiner.gaps.copy()
     slope, offset = model_file.read_calibration(model)
     for label, slug in enumerate(model_file.slugs(model)):
@@ -73,7 +74,7 @@ def recalibrate(model: onnx.ModelProto, config: ModelConfig, scenes: Sequence[Sc
 def average(model: onnx.ModelProto, config: ModelConfig, scenes: Sequence[Scene], title: str) -> float:
     """mAP@0.5 of a model, and its table printed."""
     examiner = Examiner(model.SerializeToString(), config)
-    run = measure_all(lambda image: examiner.detect(image, THRESHOLD), scenes, twins=False)
+    run = measure_all(partial(examiner.detect, threshold=THRESHOLD), scenes)
     slugs = model_file.slugs(model)
     print(f"\n## {title}\n\n{report.table(run, slugs, THRESHOLD)}")
     return float(np.nanmean(metrics.average_precision(run.scenes, run.results, len(slugs))[:, 0]))

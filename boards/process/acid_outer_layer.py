@@ -9,6 +9,7 @@ import numpy as np
 
 from boards.camera.look import Look
 from boards.camera.shade import capture, paint
+from boards.copper import drilling
 from boards.defects import holes
 from boards.defects.etch import Etch
 from boards.defects.etch_defects import ETCH_LABELS, FINE_SIZES_UM
@@ -39,10 +40,10 @@ def render(order: Order) -> tuple[Image, Truth]:
     look = thick_copper(order.look, paint_rng)
     margin = MARGIN_PX
     size = order.artwork.copper.shape
-    pads = holes.usable(order.artwork.vias, order.artwork.copper)
+    pads = drilling.usable(order.artwork.vias, order.artwork.copper)
     count = Counter(order.wanted)
     in_mask = [label for label in order.wanted if label in ETCH_LABELS]
-    keep_out = holes.mask_of(pads, (size[0], size[1]), 2.0)
+    keep_out = drilling.mask_of(pads, (size[0], size[1]), 2.0)
     process = Etch.sample(etch_rng)
     coverage, truth = etched(
         order.artwork.copper,
@@ -57,7 +58,7 @@ def render(order: Order) -> tuple[Image, Truth]:
         torn=order.torn,
     )
     defect_rng, clean_rng = hole_rng.spawn(2)
-    vias, taken = holes.drift(pads, clean_rng), set[int]()
+    vias, taken = drilling.drift(pads, clean_rng), set[int]()
     holes.break_out(coverage, vias, pads, count["hole_breakout"], margin, truth, taken, defect_rng)
     shifted = set(taken)
     holes.break_tent(coverage, vias, count["broken_tent"], margin, truth, taken, defect_rng)

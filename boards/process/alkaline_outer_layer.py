@@ -9,6 +9,7 @@ import numpy as np
 
 from boards.camera.look import Look
 from boards.camera.shade import capture, paint
+from boards.copper import drilling
 from boards.defects import holes, plating
 from boards.defects.etch import Etch
 from boards.defects.etch_defects import ETCH_LABELS, FINE_SIZES_UM
@@ -38,9 +39,9 @@ def render(order: Order) -> tuple[Image, Truth]:
     look = overplated(order.look, paint_rng)
     margin = MARGIN_PX
     height, width = order.artwork.copper.shape
-    vias = holes.drift(holes.usable(order.artwork.vias, order.artwork.copper), hole_rng)
+    vias = drilling.drift(drilling.usable(order.artwork.vias, order.artwork.copper), hole_rng)
     in_mask = [label for label in order.wanted if label in ETCH_LABELS]
-    keep_out = holes.mask_of(vias, (height, width), 2.0)
+    keep_out = drilling.mask_of(vias, (height, width), 2.0)
     process = Etch.sample(etch_rng, 1.3)
     coverage, truth = etched(
         order.artwork.copper,

@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 
 from boards.camera.look import Look
 from boards.camera.visible import measure
-from boards.copper import ties
+from boards.copper import drilling, ties
 from boards.copper.artwork import Artwork, draw_artwork
-from boards.defects import holes
 from boards.defects.planting import Order, Truth
 from boards.defects.shape_bank import ShapeBank
 from boards.pixels.noise import Image
@@ -99,8 +98,8 @@ def render_board(
     if artwork is None:
         artwork = draw_artwork(size, pitch, art_rng, process.planes)
     if extras:
-        copper, large = holes.mounts(ties.tie(artwork, art_rng), pitch, art_rng)
-        vias = np.concatenate((artwork.vias, large, holes.stitches(copper, pitch, art_rng)))
+        copper, large = drilling.mounts(ties.tie(artwork, art_rng), pitch, art_rng)
+        vias = np.concatenate((artwork.vias, large, drilling.stitches(copper, pitch, art_rng)))
         artwork = replace(artwork, copper=copper, vias=vias)
     twin_rng = copy.deepcopy(scene_rng)
     image, truth = process.render(Order(artwork, pitch, look, wanted, scene_rng, shapes, extras))

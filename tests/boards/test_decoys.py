@@ -6,6 +6,7 @@ import pytest
 
 from boards.copper.layer import pieces
 from boards.defects import decoys
+from training.data import features
 
 
 def test_holes_are_round_and_inside_copper() -> None:
@@ -67,7 +68,7 @@ def test_a_profile_goes_forward_and_is_narrowest_at_its_neck(seed: int) -> None:
     assert (np.diff(distance) >= 0).all()
     assert distance[0] == 0
     assert distance[-1] == 100
-    assert decoys.NECK[0] <= width.min() <= decoys.NECK[1]
+    assert features.NECK[0] <= width.min() <= features.NECK[1]
     assert width.max() >= 1.5 * width.min()
 
 

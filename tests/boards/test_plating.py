@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from boards.camera.look import Look
+from boards.copper import drilling
 from boards.copper.artwork import draw_artwork
 from boards.copper.layer import conductor_at
-from boards.defects import film, holes, plating
+from boards.defects import film, plating
 from boards.defects.planting import Truth
 from boards.pixels.drawing import disc
 from boards.process import alkaline_outer_layer
@@ -106,10 +107,10 @@ def test_nothing_is_planted_where_a_hole_will_be_bored(monkeypatch: pytest.Monke
     given = []
     monkeypatch.setattr(plating, "nodule", lambda image, copper, *_: given.append(copper))
     artwork = draw_artwork((640, 640), PITCH, np.random.default_rng(0), False)
-    monkeypatch.setattr(holes, "drift", lambda vias, rng: vias)
+    monkeypatch.setattr(drilling, "drift", lambda vias, rng: vias)
     rng = np.random.default_rng(1)
     render_board("alkaline-outer-layer", artwork.copper.shape, PITCH, Look("colour"), rng, {"nodule": 1}, 0.0, artwork)
-    middles = holes.usable(artwork.vias, artwork.copper)[:, :2].astype(int)
+    middles = drilling.usable(artwork.vias, artwork.copper)[:, :2].astype(int)
     x, y = middles[((middles >= 0) & (middles < 640)).all(axis=1)].T
     assert len(x) > 3
     assert artwork.copper[y, x].all()

@@ -107,10 +107,10 @@ def test_the_command_moves_labels_that_call_on_good_boards(
     """Good boards are looked at for the best F1, and not where nobody asks what they are called."""
     asked = []
 
-    def on_clean(detect: Detect, scenes: Iterable[Scene], twins: bool = True) -> Measured:
-        asked.append(twins)
-        found = [detect(np.zeros((500, 1000), np.uint8))] if twins else []
-        return replace(measure_all(detect, scenes, twins), clean=found, clean_megapixels=clean)
+    def on_clean(detect: Detect, scenes: Iterable[Scene], on_twin: Detect | None = None) -> Measured:
+        asked.append(on_twin is not None)
+        found = [detect(np.zeros((500, 1000), np.uint8))] if on_twin else []
+        return replace(measure_all(detect, scenes), clean=found, clean_megapixels=clean)
 
     monkeypatch.setattr(calibrate, "measure_all", on_clean)
     monkeypatch.setattr(operating_point, "GIVE", 1.0)

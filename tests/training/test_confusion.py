@@ -10,7 +10,7 @@ pytest.importorskip("onnxruntime", reason="needs onnxruntime")
 from pcb_aoi.engine.detections import Detections
 from training.data.scene import IGNORED, Scene
 from training.measure import metrics
-from training.measure.confusion import confusion
+from training.measure.metrics import confusion
 
 LABELS = 3
 places = st.tuples(st.integers(0, 60), st.integers(0, 60), st.integers(4, 30), st.integers(4, 30))
@@ -31,7 +31,7 @@ def scene(rows: list[tuple[tuple[int, int, int, int], int]]) -> Scene:
 
 def detections(rows: list[tuple[tuple[int, int, int, int], int, float]]) -> Detections:
     rows = sorted(rows, key=lambda row: -row[2])
-    labels = np.array([label for _, label, _ in rows], np.int64)
+    labels = np.array([label for _, label, _ in rows], np.int32)
     return Detections(xyxy([row[0] for row in rows]), np.array([row[2] for row in rows], np.float32), labels)
 
 

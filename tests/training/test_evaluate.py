@@ -47,7 +47,7 @@ def by_brightness(answers: dict[int, Detections]) -> Detect:
 def test_false_calls_are_counted_on_twins_in_colour_and_in_grey() -> None:
     scenes = [scene([0], clean=7), scene([1], (500, 1000, 3), clean=8), scene([2])]
     answers = {0: found((BOX, 0.9, 0)), 7: found((BOX, 0.9, 2), (BOX, 0.5, 0), (BOX, 0.4, 0)), 8: found()}
-    clean = measure_all(by_brightness(answers), scenes).clean_calls(3, 0.5)
+    clean = measure_all(by_brightness(answers), scenes, by_brightness(answers)).clean_calls(3, 0.5)
     assert clean is not None
     assert clean.counts.tolist() == [1, 0, 1]
     assert clean.megapixels == pytest.approx(1.0)  # channels are no pixels; the third has no twin
@@ -63,14 +63,14 @@ def test_a_board_without_defects_is_its_own_twin_and_not_run_twice() -> None:
         asked.append(image)
         return found((BOX, 0.9, 1))
 
-    run = measure_all(detect, [scene([], clean=7)])
+    run = measure_all(detect, [scene([], clean=7)], detect)
     clean = run.clean_calls(3, 0.5)
     assert clean is not None
     assert clean.counts.tolist() == [0, 1, 0]
     assert run.clean[0] is run.results[0]
     assert len(asked) == 1
-    assert measure_all(detect, [scene([0])]).clean_calls(3, 0.5) is None  # its twin is not known
-    assert not measure_all(detect, [scene([])], twins=False).clean
+    assert measure_all(detect, [scene([0])], detect).clean_calls(3, 0.5) is None  # its twin is not known
+    assert not measure_all(detect, [scene([])]).clean
 
 
 def test_of_the_pictures_shape_and_truth_are_kept_and_ignored_areas_count_neither_way() -> None:

@@ -106,7 +106,8 @@ def test_a_label_map_credits_its_set_and_names_slugs_that_there_are(name: str) -
 
 def test_a_file_that_is_no_label_map_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "x.yaml"
-    for content in ({"labels": ["a"], "credit": "x"}, {"labels": {}}):
+    contents: list[dict[str, object]] = [{"labels": ["a"], "credit": "x"}, {"labels": {}}]
+    for content in contents:
         path.write_text(json.dumps(content))
         with pytest.raises(ConfigError, match=r"x\.yaml"):
             Names.load(ACID).with_map(path)

@@ -12,7 +12,7 @@ from pcb_aoi.engine.detections import Detections
 from training.data.scene import IGNORED, Scene
 from training.data.sheets import SIDE, Sheets
 from training.data.store import Stored, write_scene
-from training.measure.ignored import without_ignored
+from training.measure.runs import without_ignored
 
 
 def tile(number: int, height: int = 200, width: int = 300, colour: bool = False) -> Scene:

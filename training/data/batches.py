@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import itertools
 import math
-import queue
-import threading
+from collections import deque
 from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -143,33 +143,13 @@ def batches(
             collate_fn=lambda batch: batch,
         )
         return
-    ready: queue.Queue[Batch | BaseException] = queue.Queue(maxsize=AHEAD)
-    stop = threading.Event()
-
-    def put(item: Batch | BaseException) -> None:
-        while not stop.is_set():
-            try:
-                return ready.put(item, timeout=0.5)
-            except queue.Full:
-                continue
-
-    def produce() -> None:
+    numbers = itertools.count(start)
+    with ThreadPoolExecutor(1) as thread:
+        ahead = deque(thread.submit(numbered.__getitem__, number) for number in itertools.islice(numbers, AHEAD))
         try:
-            for number in itertools.count(start):
-                if stop.is_set():
-                    return
-                put(numbered[number])
-        except BaseException as error:  # a dead producer must end the run, not hang it
-            put(error)
-
-    producer = threading.Thread(target=produce, daemon=True)
-    producer.start()
-    try:
-        while True:
-            item = ready.get()
-            if isinstance(item, BaseException):
-                raise item
-            yield item
-    finally:  # a thread still at work when the interpreter ends aborts the process
-        stop.set()
-        producer.join()
+            while True:
+                batch = ahead.popleft().result()
+                ahead.append(thread.submit(numbered.__getitem__, next(numbers)))
+                yield batch
+        finally:  # a thread still at work when the interpreter ends aborts the process
+            thread.shutdown(cancel_futures=True)

@@ -79,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
         if slug not in slugs or gaps[slugs.index(slug)] < 0:
             raise SystemExit(f"--joined {slug}: these weights do not find it in pieces")
     budget = not fixed and args.target_recall is None  # else nobody asks what good boards are called
-    measured = measure_all(examiner.pieces, scenes, twins=budget)
+    measured = measure_all(examiner.pieces, scenes, examiner.pieces if budget else None)
     allowed = args.false_calls / len(slugs) * measured.clean_megapixels if budget else np.inf
     price = np.zeros(2)  # false calls per megapixel before and after
     for index, slug in enumerate(slugs):

@@ -18,6 +18,7 @@ import hashlib
 import json
 import shlex
 import sys
+from functools import partial
 from pathlib import Path
 
 import onnx
@@ -50,7 +51,9 @@ def run(args: argparse.Namespace) -> int:
     path = args.model or folder / examiner.config.weights
     slugs = list(examiner.config.slugs)
     threshold = examiner.config.threshold if args.threshold is None else args.threshold
-    measured = measure_all(lambda image: examiner.detect(image, threshold), scenes)
+    measured = measure_all(
+        partial(examiner.detect, threshold=threshold), scenes, partial(examiner.served, threshold=threshold)
+    )
     print(f"{path} on {described.pool} of {args.function}")
     print(report.table(measured, slugs, threshold))
     if args.plots:
@@ -67,6 +70,6 @@ def run(args: argparse.Namespace) -> int:
             **report.figures(measured, slugs, threshold),
         }
         args.json.parent.mkdir(parents=True, exist_ok=True)
-        args.json.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        args.json.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         print(f"wrote {args.json}")
     return 0

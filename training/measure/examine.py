@@ -25,7 +25,9 @@ from pcb_aoi.engine.session import Session
 from training.data.scene import Image
 
 FLOOR = 0.01
-"""Far below any useful threshold; a tile's MAX_PER_TILE best candidates are over it as a rule."""
+"""Far below any useful threshold: the tail of the precision-recall curve needs it."""
+MOST_PER_TILE = 4000
+"""Candidates of a tile. The limit of what is served binds at FLOOR, and at no threshold that anybody serves at."""
 
 
 class RememberingSession(Session):
@@ -58,10 +60,10 @@ class Examiner:
         self.config = config
         self.gaps = chains.gaps(session.metadata, config.slugs)
         self._session = session
-        self._detector = Detector(config, session, settings)
+        self._detector = Detector(config, session, settings, MOST_PER_TILE)
         apart = copy.copy(session)  # the same net, of which nothing is joined
         apart.metadata = {key: value for key, value in session.metadata.items() if key != "joined"}
-        self._apart = Detector(config, apart, settings)
+        self._apart = Detector(config, apart, settings, MOST_PER_TILE)
 
     @classmethod
     def load(cls, folder: Path, model: Path | None = None, um_per_px: float | None = None) -> Self:
@@ -83,6 +85,11 @@ class Examiner:
             parts.append(found[found.scores < below])
             below = at_least(level)
         return Detections.concatenate(parts)
+
+    def served(self, image: Image, threshold: float) -> Detections:
+        """What is answered at a threshold, best first, and nothing else."""
+        self._session.known.clear()
+        return self._detector.detect(image, threshold).detections
 
     def pieces(self, image: Image) -> Detections:
         """All calls over FLOOR, best first, of which none are joined: joining depends on what calibration decides."""

@@ -118,3 +118,24 @@ def average_precision(scenes: list[Scene], results: list[Detections], labels: in
     precision = evaluation.eval["precision"][:, :, :, 0, 2]  # (IoU, recall, label), all areas, 100 calls an image
     table = np.where(precision < 0, np.nan, precision).mean(1).T
     return np.asarray(table, np.float64)
+
+
+def confusion(scenes: list[Scene], results: list[Detections], labels: int, threshold: float = 0.5) -> NDArray[np.int64]:
+    """Counts, int64 (labels + 1, labels + 1): row the true label, column the label called; the last is background.
+
+    A call, best first, finds the free defect it overlaps most (IoU 0.5 or more), be its label right or wrong. The last
+    column counts escapes, the last row false calls, a second call on the same defect among them. Calls on defects that
+    are too much hidden to judge (IGNORED) do not count.
+    """
+    table = np.zeros((labels + 1, labels + 1), np.int64)
+    for scene, result in zip(scenes, results, strict=True):
+        called = result.scores >= threshold
+        found = matches(result.boxes[called], scene.boxes)
+        hit = found >= 0
+        truth = np.full(len(found), labels, np.int64)
+        truth[hit] = scene.labels[found[hit]]
+        judged = truth >= 0
+        np.add.at(table, (truth[judged], result.labels[called][judged]), 1)
+        escaped = np.setdiff1d(np.flatnonzero(scene.labels >= 0), found[hit])
+        np.add.at(table[:, labels], scene.labels[escaped], 1)
+    return table

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from training.measure import confusion, metrics
+from training.measure import metrics
 from training.measure.runs import Measured
 
 GAP = 0.02  # F1 that a label may lose at the threshold against its best threshold
@@ -94,7 +94,7 @@ def plot(run: Measured, slugs: list[str], threshold: float, title: str, folder: 
     curves = {slug: metrics.curve(run.scenes, run.results, index) for index, slug in enumerate(slugs)}
     precision = metrics.average_precision(run.scenes, run.results, len(slugs))[:, 0].tolist()
     by_label = dict(zip(slugs, precision, strict=True))
-    counts = confusion.confusion(run.scenes, run.results, len(slugs), threshold)
+    counts = metrics.confusion(run.scenes, run.results, len(slugs), threshold)
     for path in (
         plots.precision_recall(curves, by_label, title, folder / "precision-recall.png"),
         plots.f1_over_threshold(curves, title, folder / "f1.png"),

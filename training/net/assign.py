@@ -5,7 +5,6 @@ claimed twice goes to the defect it overlaps most. The learnt score of a winner 
 winner of a defect learns that defect's best IoU: scores then rank boxes by how well they fit.
 """
 
-# mypy: disallow-untyped-decorators=False
 from __future__ import annotations
 
 from typing import NamedTuple

@@ -4,7 +4,6 @@ The schedule ends when `--minutes` of wall time are over, or after `--iterations
 nearer its end, so that a run on a slow machine still ends with a small learning rate.
 """
 
-# mypy: disallow-untyped-calls=False, disallow-untyped-decorators=False
 from __future__ import annotations
 
 import copy

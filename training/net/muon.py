@@ -6,8 +6,6 @@ several times longer for.
 torch.optim.Muon takes matrices only; here a convolution (O, I, h, w) is the matrix (O, I*h*w).
 """
 
-# mypy: disallow-subclassing-any=False, warn-return-any=False
-# mypy: warn-unused-ignores=False, disallow-untyped-decorators=False
 from __future__ import annotations
 
 import math

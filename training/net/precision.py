@@ -4,7 +4,6 @@ A CPU without the instructions emulates them: measured on one with AVX-512 but n
 in float32; one with BF16 trains about twice as fast in bfloat16.
 """
 
-# mypy: disallow-untyped-calls=False
 from __future__ import annotations
 
 from functools import cache

@@ -1,6 +1,5 @@
 """What a run starts from: weights of a checkpoint or of a shipped model.onnx, and what these have learnt from."""
 
-# mypy: disallow-untyped-calls=False
 from __future__ import annotations
 
 import itertools

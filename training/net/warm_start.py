@@ -6,7 +6,6 @@ fixed size, whatever the weight), and norms that hold the statistics of real bat
 batch statistics, where an identity norm would change the function, is no step at all.
 """
 
-# mypy: disallow-untyped-calls=False, disallow-untyped-decorators=False
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable

@@ -5,7 +5,6 @@
 Calibration starts neutral; run `python -m training calibrate` next, on images kept aside.
 """
 
-# mypy: disallow-subclassing-any=False
 from __future__ import annotations
 
 import argparse

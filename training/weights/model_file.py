@@ -3,7 +3,6 @@
 Needs onnx, not torch: the calibration of a shipped model.onnx can be moved without the checkpoint it came from.
 """
 
-# mypy: warn-return-any=False
 from __future__ import annotations
 
 import hashlib
