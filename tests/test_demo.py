@@ -118,6 +118,9 @@ def test_board_that_nobody_chose_is_counted_apart(root: Path, capsys: pytest.Cap
     assert page.count("未经挑选 <small>") == 0
     assert page.count("未经挑选 not chosen") == 1
     assert "<b>0/1</b>未经挑选的板图上找到" in page
+    assert '<b class="ok">1/1</b>植入缺陷已找到' in page
+    assert '<b class="ok">0</b>漏检' in page
+    assert "<b>0</b>多报" in page
 
 
 def test_without_such_a_board_nothing_is_said_of_it(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
