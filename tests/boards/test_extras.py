@@ -1,5 +1,7 @@
 """What training's boards have more than their artwork: holes, ties, torn opens; and none of the test's."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -10,6 +12,7 @@ from boards.defects import planting as scene
 from boards.pixels.noise import Field
 from boards.process.board import render_board
 from boards.scenes import outer_tiles
+from training.data.scene import Scene
 
 FUNCTIONS = ("acid-outer-layer", "alkaline-outer-layer", "resin-plug")
 FAINT = 40  # grey levels that JPEG and the camera's blur may move beside a defect
@@ -21,6 +24,12 @@ def striped() -> BoardLayer:
     stripes[:, ::40] = 1
     nothing = np.zeros((0, 4), np.float32)
     return BoardLayer("family", "board/F.Cu", stripes, nothing, nothing)
+
+
+@pytest.fixture(autouse=True)
+def generated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All artwork is generated, but where a test says otherwise."""
+    monkeypatch.setattr(outer_tiles, "REAL_ARTWORK", 0.0)
 
 
 def tile(function: str, number: int, split: str = "calibration") -> Scene:

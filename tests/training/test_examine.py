@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from pcb_aoi.config.model_config import ModelConfig
-from pcb_aoi.config.settings import Settings
 from pcb_aoi.engine import chains, merge
-from pcb_aoi.engine.detector import Detector
+from pcb_aoi.engine.detections import Detections
+from pcb_aoi.engine.detector import Detector, Result
 from pcb_aoi.errors import ModelError
+from training.measure import examine
 from training.measure.examine import FLOOR, Examiner
 
 
@@ -71,15 +72,31 @@ def test_pieces_are_not_joined(folder: Path) -> None:
     assert len(examiner.pieces(picture)) == 4
 
 
+def test_each_part_of_the_curve_comes_from_the_answer_at_the_next_lower_threshold(folder: Path) -> None:
+    """A stand-in for the engine gives boxes of another place at every threshold."""
+
+    class Answers:
+        def detect(self, _: np.ndarray, level: float) -> Result:
+            scores = np.array([score for score in (0.95, 0.71, 0.4, 0.2, 0.05) if score >= level], np.float32)
+            boxes = np.full((len(scores), 4), level, np.float32)
+            return Result(Detections(boxes, scores, np.zeros(len(scores), np.int32)), 1, {}, ())
+
+    examiner = Examiner.load(folder)
+    examiner._detector = Answers()  # type: ignore[assignment]
+    found = examiner.detect(board(0), 0.7)
+    assert found.scores.tolist() == pytest.approx([0.95, 0.71, 0.4, 0.2, 0.05])
+    assert found.boxes[:, 0].tolist() == pytest.approx([0.7, 0.7, chains.WEAK, FLOOR, FLOOR])
+
+
 def test_the_limit_of_what_is_served_cuts_no_curve(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     picture = np.zeros((60, 60, 3), np.uint8)
     picture[8:20, 8:20, 2], picture[30:44, 30:44, 2] = 250, 240
-    monkeypatch.setattr(merge.per_tile, "__defaults__", (1,))
-    config = ModelConfig.load(folder / "model.yaml")
-    examiner = Examiner((folder / "model.onnx").read_bytes(), config)
-    limited = Detector(config, examiner._session, Settings(), 1)
-    assert len(limited.detect(picture, FLOOR).detections) == 1
-    assert len(examiner.detect(picture, FLOOR)) == 2
+    for ask in (lambda: Examiner.load(folder).detect(picture, 0.5), lambda: Examiner.load(folder).pieces(picture)):
+        assert len(ask()) == 2
+        with monkeypatch.context() as patched:
+            patched.setattr(examine, "MOST_PER_TILE", 1)
+            assert len(ask()) == 1
+    assert examine.MOST_PER_TILE > merge.MAX_PER_TILE
 
 
 def test_each_tile_is_run_once_and_the_last_picture_is_forgotten(folder: Path) -> None:
