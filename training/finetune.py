@@ -24,34 +24,21 @@ import onnx
 from pcb_aoi.config import weights
 from pcb_aoi.config.model_config import ModelConfig
 from pcb_aoi.engine import polarity
-from pcb_aoi.errors import PcbAoiError
 from training import traits
 from training.annotated import options, split
 from training.annotated.annotations import AnnotationError, Report
-from training.annotated.archive import ArchiveError
-from training.annotated.formats import FormatError
-from training.annotated.label_names import UnknownLabelError
 from training.data.scene import Scene, Source
 from training.data.sheets import Sheets
 from training.data.store import Pool, Stored
 from training.measure import calibrate, metrics, operating_point, report
 from training.measure.examine import Examiner
 from training.measure.runs import measure_all
+from training.told import TOLD
 from training.weights import model_file, versions
 
 KEEP_SHARE = 0.4  # of the crops, with --keep-pool: rendered boards
 RATE = 1e-3
 THRESHOLD = 0.5
-# What the user can put right: told in one line, without a traceback.
-TOLD = (
-    ArchiveError,
-    FormatError,
-    UnknownLabelError,
-    AnnotationError,
-    versions.VersionError,
-    model_file.ModelFileError,
-    PcbAoiError,
-)
 
 
 def recalibrate(model: onnx.ModelProto, config: ModelConfig, scenes: Sequence[Scene]) -> None:

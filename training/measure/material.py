@@ -31,7 +31,7 @@ def load(args: argparse.Namespace) -> tuple[Iterator[Scene], Description]:
 
     Raises:
         SystemExit: the command line names none.
-        FileNotFoundError: a pool is empty. For what --data raises see training/annotated.
+        NoBoards: a pool is empty. For what --data raises see training/annotated.
     """
     if not args.pool and not args.data:
         raise SystemExit("没有图片 / no pictures: give --pool DIR (rendered boards) or --data EXPORT (your own)")
