@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pcb_aoi.errors import PcbAoiError
 from training.annotated.annotations import AnnotationError
-from training.annotated.archive import ArchiveError
+from training.annotated.export_archive import ArchiveError
 from training.annotated.formats import FormatError
 from training.annotated.label_names import UnknownLabelError
 from training.data.store import NoBoards
+from training.weights.function_versions import VersionError
 from training.weights.model_file import ModelFileError
-from training.weights.versions import VersionError
 
 TOLD = (
     AnnotationError,
