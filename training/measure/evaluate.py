@@ -54,11 +54,14 @@ def run(args: argparse.Namespace) -> int:
     if args.plots:
         report.plot(measured, slugs, threshold, args.function, args.plots)
     if args.json:
+        version = examiner.config.version
+        if args.model:
+            version = model_file.metadata(onnx.load(path)).get("version", "unknown")
         content = {
             "command": "python -m training " + shlex.join(sys.argv[1:]),
             "date": datetime.date.today().isoformat(),
             "function": args.function,
-            "version": model_file.metadata(onnx.load(path)).get("version", examiner.config.version),
+            "version": version,
             "weights_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
             "pool": described.pool,
             "real": described.real,
