@@ -7,6 +7,8 @@ from pathlib import Path
 
 import analytic
 import numpy as np
+import onnx
+import onnx.parser
 import pytest
 
 pytest.importorskip("onnxruntime", reason="needs onnxruntime")
@@ -154,6 +156,17 @@ def test_what_was_measured_is_printed_and_written(tmp_path: Path, capsys: pytest
     assert content["map50"] == label["ap50"]
     keys = "command date function version weights_sha256 pool real images megapixels map50 map5095 "
     assert list(content) == [*keys.split(), "false_calls_per_clean_mpx", "labels"]
+
+
+def test_version_is_the_one_announced_for_own_weights_and_the_file_s_for_others(tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    model = onnx.parser.parse_model(
+        '<ir_version: 8, opset_import: ["": 17]> g (float[1] x) => (float[1] y) {y = Abs(x)}'
+    )
+    onnx.helper.set_model_props(model, {"version": "0.1.0"})
+    onnx.save(model, path)
+    assert evaluate.version(path, "0.9.0") == "0.9.0"
+    assert evaluate.version(path, None) == "0.1.0"
 
 
 def test_without_pictures_it_says_what_to_give(tmp_path: Path) -> None:

@@ -38,6 +38,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
 
 
+def version(path: Path, announced: str | None) -> str:
+    """Of a function's own weights what model.yaml announces: `soup` and `calibrate` may leave the file's behind."""
+    return announced or model_file.metadata(onnx.load(path)).get("version", "")
+
+
 def run(args: argparse.Namespace) -> int:
     """Measure, print, and write what the command line asks for; 0."""
     folder = material.folder_of(args)
@@ -54,14 +59,11 @@ def run(args: argparse.Namespace) -> int:
     if args.plots:
         report.plot(measured, slugs, threshold, args.function, args.plots)
     if args.json:
-        version = examiner.config.version
-        if args.model:
-            version = model_file.metadata(onnx.load(path)).get("version", "unknown")
         content = {
             "command": "python -m training " + shlex.join(sys.argv[1:]),
             "date": datetime.date.today().isoformat(),
             "function": args.function,
-            "version": version,
+            "version": version(path, None if args.model else examiner.config.version),
             "weights_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
             "pool": described.pool,
             "real": described.real,
