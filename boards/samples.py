@@ -22,7 +22,7 @@ from boards.process.board import PROCESSES, RenderedBoard, render_board
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class SampleBoard:
     """One sample picture. Two-level pictures are best as PNG, grainy ones as JPEG."""
 
     function: str
@@ -48,17 +48,17 @@ _FINISH = dict.fromkeys(("gold_scratch", "oxidation", "stain", "foreign_object",
 
 
 SAMPLES = (
-    Sample("inner-layer", "bus.png", (640, 640), "binary", 25, 20.8, _ETCH),
-    Sample("inner-layer", "panel.png", (1200, 1600), "binary", 15, 20.8, _PANEL),
-    Sample("inner-layer", "grey.jpg", (640, 640), "grey", 19, 20.8, _ETCH),
-    Sample("inner-layer", "colour.jpg", (768, 1024), "colour", 31, 20.8, {**_ETCH, "scratch": 1}),
-    Sample("inner-layer", "clean.png", (640, 640), "binary", 4, 20.8),
-    Sample("acid-outer-layer", "colour.jpg", (640, 640), "colour", 17, 10.0, _ACID),
-    Sample("acid-outer-layer", "grey.jpg", (640, 640), "grey", 102, 10.0, _ACID),
-    Sample("alkaline-outer-layer", "colour.jpg", (640, 640), "colour", 7, 10.0, _ALKALINE),
-    Sample("resin-plug", "colour.jpg", (640, 640), "colour", 36, 10.0, _PLUGS),
-    Sample("gold-osp", "first.jpg", (640, 640), "colour", 28, 10.0, _FINISH),
-    Sample("gold-osp", "second.jpg", (640, 640), "colour", 38, 10.0, _FINISH),
+    SampleBoard("inner-layer", "bus.png", (640, 640), "binary", 25, 20.8, _ETCH),
+    SampleBoard("inner-layer", "panel.png", (1200, 1600), "binary", 15, 20.8, _PANEL),
+    SampleBoard("inner-layer", "grey.jpg", (640, 640), "grey", 19, 20.8, _ETCH),
+    SampleBoard("inner-layer", "colour.jpg", (768, 1024), "colour", 31, 20.8, {**_ETCH, "scratch": 1}),
+    SampleBoard("inner-layer", "clean.png", (640, 640), "binary", 4, 20.8),
+    SampleBoard("acid-outer-layer", "colour.jpg", (640, 640), "colour", 17, 10.0, _ACID),
+    SampleBoard("acid-outer-layer", "grey.jpg", (640, 640), "grey", 102, 10.0, _ACID),
+    SampleBoard("alkaline-outer-layer", "colour.jpg", (640, 640), "colour", 7, 10.0, _ALKALINE),
+    SampleBoard("resin-plug", "colour.jpg", (640, 640), "colour", 36, 10.0, _PLUGS),
+    SampleBoard("gold-osp", "first.jpg", (640, 640), "colour", 28, 10.0, _FINISH),
+    SampleBoard("gold-osp", "second.jpg", (640, 640), "colour", 38, 10.0, _FINISH),
 )
 
 # One board a function that nobody chose, with every label once: the seed is a date, fixed before anything was drawn.
@@ -70,7 +70,7 @@ NOT_CHOSEN = tuple(
 TRUTHS = {"truth.json": SAMPLES, "not-chosen.json": NOT_CHOSEN}
 
 
-def draw(sample: Sample) -> RenderedBoard:
+def draw(sample: SampleBoard) -> RenderedBoard:
     """Render one sample; the seed decides everything."""
     rng = np.random.default_rng(sample.seed)
     look = Look.sample(rng, sample.kind)

@@ -29,7 +29,13 @@ def main() -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     module.add_arguments(own)
-    return int(module.run(own.parse_args(sys.argv[2:])))
+    arguments = own.parse_args(sys.argv[2:])
+    from training.told import TOLD  # --help needs none of what this imports
+
+    try:
+        return int(module.run(arguments))
+    except TOLD as error:
+        raise SystemExit(f"{error}") from None
 
 
 if __name__ == "__main__":

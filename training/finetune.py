@@ -24,34 +24,21 @@ import onnx
 from pcb_aoi.config import weights
 from pcb_aoi.config.model_config import ModelConfig
 from pcb_aoi.engine import polarity
-from pcb_aoi.errors import PcbAoiError
 from training import traits
-from training.annotated import options, split
+from training.annotated import export_options, split
 from training.annotated.annotations import AnnotationError, Report
-from training.annotated.archive import ArchiveError
-from training.annotated.formats import FormatError
-from training.annotated.label_names import UnknownLabelError
 from training.data.scene import Scene, Source
 from training.data.sheets import Sheets
 from training.data.store import Pool, Stored
 from training.measure import calibrate, metrics, operating_point, report
 from training.measure.examine import Examiner
 from training.measure.runs import measure_all
-from training.weights import model_file, versions
+from training.told import TOLD
+from training.weights import function_versions, model_file
 
 KEEP_SHARE = 0.4  # of the crops, with --keep-pool: rendered boards
 RATE = 1e-3
 THRESHOLD = 0.5
-# What the user can put right: told in one line, without a traceback.
-TOLD = (
-    ArchiveError,
-    FormatError,
-    UnknownLabelError,
-    AnnotationError,
-    versions.VersionError,
-    model_file.ModelFileError,
-    PcbAoiError,
-)
 
 
 def recalibrate(model: onnx.ModelProto, config: ModelConfig, scenes: Sequence[Scene]) -> None:
@@ -125,13 +112,15 @@ def finetune(args: argparse.Namespace) -> int:
     folder = args.root / "functions" / args.function
     config = ModelConfig.load(folder / "model.yaml")
     if config.head != "pcb":
-        raise versions.VersionError(f"{folder}: head {config.head}: only weights of this project can be fine-tuned")
+        raise function_versions.VersionError(
+            f"{folder}: head {config.head}: only weights of this project can be fine-tuned"
+        )
     content = weights.read(folder, config)
     old = onnx.load_from_string(content)
     if tuple(model_file.slugs(old)) != config.slugs:
-        raise versions.VersionError(f"{folder}: the labels of the weights are not those of model.yaml")
+        raise function_versions.VersionError(f"{folder}: the labels of the weights are not those of model.yaml")
     read = Report()
-    found = options.entries(args, args.root / "labelmaps" / f"{args.function}.yaml", read)
+    found = export_options.entries(args, args.root / "labelmaps" / f"{args.function}.yaml", read)
     parts, rule = split.split(found, args.held_out)
     out = args.out or Path("runs") / f"finetune-{args.function}"
     out.mkdir(parents=True, exist_ok=True)
@@ -147,7 +136,7 @@ def finetune(args: argparse.Namespace) -> int:
     if not args.keep_pool:
         print("without --keep-pool: what your images do not show may be forgotten")
     model = trained(args, config, out / "start.onnx", out)
-    version = versions.next_version(folder)
+    version = function_versions.next_version(folder)
     shown = f"{len(parts['train'])} annotated images of the user"
     details = model_file.metadata(model) | {"version": version}
     details["provenance"] = f"{details.get('provenance', '')} Fine-tuned from {config.version} on {shown}.".strip()
@@ -163,7 +152,7 @@ def finetune(args: argparse.Namespace) -> int:
             f"没有变好，未替换 / not better, {folder} is unchanged; to take them anyway: --accept. ({out}/model.onnx)"
         )
         return 1
-    digest = versions.install(model, folder)
+    digest = function_versions.install(model, folder)
     print(f"{folder / config.weights}: {version}, sha256 {digest}; {config.version} is kept for --rollback")
     tell_next(args.function)
     return 0
@@ -180,7 +169,7 @@ def tell_next(function: str) -> None:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Of the command line."""
     parser.add_argument("--function", required=True, help="folder under functions/, for example inner-layer")
-    options.add_arguments(parser)
+    export_options.add_arguments(parser)
     parser.add_argument("--minutes", type=float, default=20.0, help="length of the training")
     parser.add_argument("--iterations", type=int, default=0, help="end the training after so many batches, if earlier")
     parser.add_argument("--keep-pool", type=Path, help="rendered boards (`python -m boards pool`) to mix in")
@@ -199,7 +188,7 @@ def run(args: argparse.Namespace) -> int:
     """Fine-tune, or go back; what the user can put right is told in one line."""
     try:
         if args.rollback:
-            left, now = versions.roll_back(args.root / "functions" / args.function)
+            left, now = function_versions.roll_back(args.root / "functions" / args.function)
             print(f"{args.function}: {left} -> {now}")
             tell_next(args.function)
             return 0

@@ -14,6 +14,7 @@ import pytest
 pytest.importorskip("onnxruntime", reason="needs onnxruntime")
 pytest.importorskip("onnx", reason="needs onnx")
 
+from pcb_aoi.config.model_config import ModelConfig
 from pcb_aoi.engine.detections import Detections
 from training.data.scene import IGNORED, Image, Scene
 from training.data.store import Description, write_description, write_scene
@@ -146,8 +147,8 @@ def test_what_was_measured_is_printed_and_written(tmp_path: Path, capsys: pytest
     content = json.loads(out.read_text("utf-8"))
     megapixels = analytic.TILE**2 / 1e6
     assert content["weights_sha256"] == hashlib.sha256((folder / "model.onnx").read_bytes()).hexdigest()
-    told = [content[key] for key in ("function", "pool", "real", "images")]
-    assert told == ["known", "two boards", True, 2]
+    told = [content[key] for key in ("function", "version", "pool", "real", "images")]
+    assert told == ["known", ModelConfig.load(folder / "model.yaml").version, "two boards", True, 2]
     assert content["megapixels"] == pytest.approx(2 * megapixels, abs=1e-3)
     assert content["false_calls_per_clean_mpx"] == pytest.approx(0.5 / megapixels, abs=1e-3)
     (label,) = content["labels"].values()

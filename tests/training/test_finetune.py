@@ -26,12 +26,12 @@ from pcb_aoi.commands import check
 from training import finetune
 from training.annotated import split
 from training.annotated.annotations import AnnotationError, Entry, Report
-from training.annotated.archive import Archive
-from training.annotated.formats import Picture
+from training.annotated.export_archive import Archive
+from training.annotated.formats import AnnotatedPicture
 from training.data.scene import IGNORED, Scene
 from training.net import loop, starting_weights
 from training.net.architecture import Net
-from training.weights import export, model_file, versions
+from training.weights import export, function_versions, model_file
 
 ROOT = Path(__file__).resolve().parents[2]
 FUNCTION = "acid-outer-layer"
@@ -133,7 +133,7 @@ def test_from_an_export_to_new_weights_and_back(root: Path, capsys: pytest.Captu
     for expected in (first, second, first):
         assert finetune.run(arguments(root, "--rollback")) == 0
         assert state(root) == expected
-    assert versions.next_version(root / "functions" / FUNCTION) == "0.3.2"
+    assert function_versions.next_version(root / "functions" / FUNCTION) == "0.3.2"
 
 
 def test_worse_weights_are_not_taken_and_a_second_call_goes_on_where_the_first_ended(
@@ -178,7 +178,11 @@ def test_what_the_user_can_put_right_is_told_in_a_line(
 
 def entry(name: str, task: str = "", label: int = 0) -> Entry:
     return Entry(
-        Archive(Path("x"), ()), name, Picture(name, task=task), (label,), hashlib.sha256(name.encode()).hexdigest()
+        Archive(Path("x"), ()),
+        name,
+        AnnotatedPicture(name, task=task),
+        (label,),
+        hashlib.sha256(name.encode()).hexdigest(),
     )
 
 
@@ -233,12 +237,12 @@ def test_scenes_come_at_the_pitch_of_the_model() -> None:
 
 def test_the_language_stays_when_weights_go_back(root: Path) -> None:
     folder = root / "functions" / FUNCTION
-    versions.install(onnx.load(folder / "model.onnx"), folder)
+    function_versions.install(onnx.load(folder / "model.onnx"), folder)
     text = (folder / "model.yaml").read_text().replace("language: zh", "language: en")
     (folder / "model.yaml").write_text(text)
-    versions.roll_back(folder)
+    function_versions.roll_back(folder)
     assert "language: en # `pcb-aoi sync" in (folder / "model.yaml").read_text()
-    assert "language: en" in (versions.previous_folder(folder) / "model.yaml").read_text()
+    assert "language: en" in (function_versions.previous_folder(folder) / "model.yaml").read_text()
 
 
 def test_a_report_names_what_was_left_out() -> None:

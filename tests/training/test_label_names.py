@@ -10,7 +10,7 @@ import pytest
 from training_exports import Item, coco, cvat, cvat_xml, yolo, zipped
 
 from training.annotated.annotations import AnnotationError, Report, decode_entry, index
-from training.annotated.archive import Archive, ArchiveError
+from training.annotated.export_archive import Archive, ArchiveError
 from training.annotated.formats import FormatError
 from training.annotated.label_names import Names, UnknownLabelError
 from training.data.scene import IGNORED, Scene
@@ -119,6 +119,6 @@ def test_bad_archives_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     (tmp_path / "damaged.zip").write_bytes(content)
     with pytest.raises(ArchiveError, match=r"a\.png"):
         read(tmp_path / "damaged.zip")
-    monkeypatch.setattr("training.annotated.archive.LARGEST_MIB", 0)
+    monkeypatch.setattr("training.annotated.export_archive.LARGEST_MIB", 0)
     with pytest.raises(ArchiveError, match="larger than"):
         read(whole)

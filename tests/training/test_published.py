@@ -12,7 +12,7 @@ import yaml
 from training_exports import Item, coco, pictures, unpacked, yolo, zipped
 
 from pcb_aoi.errors import ConfigError
-from training.annotated import options
+from training.annotated import export_options
 from training.annotated.annotations import AnnotationError
 from training.annotated.label_names import Names, UnknownLabelError
 from training.data.scene import IGNORED, Scene
@@ -37,11 +37,10 @@ OURS = [
 
 def load(folder: Path, name: str, subset: str | None, labelmap: Path = ACID) -> list[Scene]:
     parser = argparse.ArgumentParser()
-    options.add_arguments(parser)
+    export_options.add_arguments(parser)
     more = [] if subset is None else ["--subset", subset]
-    return list(
-        options.scenes(parser.parse_args(["--data", str(folder), "--label-map", str(MAPS[name]), *more]), labelmap)
-    )
+    args = parser.parse_args(["--data", str(folder), "--label-map", str(MAPS[name]), *more])
+    return list(export_options.scenes(args, labelmap))
 
 
 def dspcbsd() -> dict[str, bytes]:

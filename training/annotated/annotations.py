@@ -19,8 +19,8 @@ import numpy as np
 from pcb_aoi.engine.image import decode
 from pcb_aoi.errors import PcbAoiError
 from training.annotated import formats, yolo_format
-from training.annotated.archive import Archive
-from training.annotated.formats import Export, FormatError, Picture
+from training.annotated.export_archive import Archive
+from training.annotated.formats import AnnotatedPicture, Export, FormatError
 from training.annotated.label_names import Names
 from training.data.scene import IGNORED, Scene
 
@@ -38,7 +38,7 @@ class Entry:
 
     archive: Archive
     member: str
-    picture: Picture
+    picture: AnnotatedPicture
     labels: tuple[int, ...]  # of the picture's boxes: index into the function's slugs, or scene.IGNORED
     digest: str = ""  # SHA-256 of the image file
 
@@ -110,7 +110,7 @@ class Finder:
                     self.places[path.name].append((archive, member))
                     self.stems[path.stem].append((archive, member))
 
-    def find(self, picture: Picture) -> tuple[Archive, str] | None:
+    def find(self, picture: AnnotatedPicture) -> tuple[Archive, str] | None:
         """The file of a picture, None where there is none; raises AnnotationError where several would do."""
         parts = PurePosixPath(picture.name).parts
         # The whole name first; then without its leading folders, which `images` may not have.
@@ -179,7 +179,7 @@ def index(
     return list(found.values())
 
 
-def _of_subset(export: Export, subset: str | None, path: Path) -> list[Picture]:
+def _of_subset(export: Export, subset: str | None, path: Path) -> list[AnnotatedPicture]:
     if subset is None:
         return export.pictures
     chosen = [picture for picture in export.pictures if picture.subset == subset]

@@ -20,6 +20,10 @@ DESCRIPTION = "pool.json"
 KEPT = 256  # scenes of a Stored that stay in memory, 1 to 5 MiB each
 
 
+class NoBoards(FileNotFoundError):
+    """A folder of scenes has none; names it and the cure."""
+
+
 def write_scene(path: Path, scene: Scene) -> None:
     """Save atomically: a folder may be read while it grows."""
     temporary = path.with_suffix(".tmp.npz")
@@ -41,11 +45,11 @@ def listed(folder: Path) -> list[Path]:
     """The scenes of a folder, in order.
 
     Raises:
-        FileNotFoundError: there are none.
+        NoBoards: there are none.
     """
     paths = sorted(path for path in folder.glob("*.npz") if not path.name.endswith(".tmp.npz"))
     if not paths:
-        raise FileNotFoundError(f"{folder} 里没有板图 / no boards in {folder}: run `python -m boards pool` first")
+        raise NoBoards(f"{folder} 里没有板图 / no boards in {folder}: run `python -m boards pool` first")
     return paths
 
 
@@ -96,7 +100,7 @@ class Pool:
         self.draws = 0
 
     def draw(self, rng: np.random.Generator) -> Scene:
-        """A board, evenly; raises FileNotFoundError where there is none."""
+        """A board, evenly; raises NoBoards where there is none."""
         if self.draws % self.look_again == 0:
             self.paths = listed(self.folder)
         self.draws += 1

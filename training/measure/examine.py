@@ -26,7 +26,7 @@ from training.data.scene import Image
 
 FLOOR = 0.01
 """Far below any useful threshold: the tail of the precision-recall curve needs it."""
-MOST_PER_TILE = 4000
+MOST_PER_TILE = 20_000
 """Candidates of a tile. The limit of what is served binds at FLOOR, and at no threshold that anybody serves at."""
 
 

@@ -7,7 +7,7 @@ import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
-from training.annotated import options
+from training.annotated import export_options
 from training.data.scene import Scene
 from training.data.store import Description, describe, listed, read_scene
 
@@ -16,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The function, its weights, and --pool or --data."""
     parser.add_argument("function", help="folder under functions/, for example inner-layer")
     parser.add_argument("--pool", type=Path, action="append", default=[], help="a folder of scenes; may be repeated")
-    options.add_arguments(parser)
+    export_options.add_arguments(parser)
     parser.add_argument("--um-per-px", type=float, help="pixel pitch of the images of --data (default: the model's)")
     parser.add_argument("--root", type=Path, default=Path(), help="folder that holds functions/ and labelmaps/")
 
@@ -31,7 +31,7 @@ def load(args: argparse.Namespace) -> tuple[Iterator[Scene], Description]:
 
     Raises:
         SystemExit: the command line names none.
-        FileNotFoundError: a pool is empty. For what --data raises see training/annotated.
+        NoBoards: a pool is empty. For what --data raises see training/annotated.
     """
     if not args.pool and not args.data:
         raise SystemExit("没有图片 / no pictures: give --pool DIR (rendered boards) or --data EXPORT (your own)")
@@ -39,5 +39,7 @@ def load(args: argparse.Namespace) -> tuple[Iterator[Scene], Description]:
     what = [describe(folder) for folder in args.pool]
     what += [Description(path.stem, True) for path in args.data]
     described = Description(", ".join(one.pool for one in what), all(one.real for one in what))
-    own = options.scenes(args, Path(args.root) / "labelmaps" / f"{args.function}.yaml") if args.data else iter(())
+    own = (
+        export_options.scenes(args, Path(args.root) / "labelmaps" / f"{args.function}.yaml") if args.data else iter(())
+    )
     return itertools.chain(map(read_scene, paths), own), described
