@@ -101,6 +101,8 @@ def _serve(
             log.info_with("listening", url=url, functions=list(functions.by_id), pid=os.getpid())
             sys.stdout.write(f"{url}\n")
             sys.stdout.flush()
+            if args.state:
+                _redirect(args.state)
 
         server = Server(create_app(functions, allow, started), ready)
         record = offer = None
@@ -116,6 +118,17 @@ def _serve(
         with suppress(KeyboardInterrupt):  # Ctrl-C is how it is stopped by hand
             server.run(sockets=[listener])
     return 0
+
+
+def _redirect(folder: Path) -> None:
+    """Send what is not logged, such as a crash of native code, to a file: nobody listens to this process any more."""
+    try:
+        file = os.open(state.output_path(folder), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o644)
+    except OSError:
+        file = os.open(os.devnull, os.O_WRONLY)
+    for standard in (1, 2):
+        os.dup2(file, standard)
+    os.close(file)
 
 
 def _check(args: argparse.Namespace) -> str:

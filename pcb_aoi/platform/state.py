@@ -12,6 +12,11 @@ def log_path(state: Path) -> Path:
     return state / "embedded.log"
 
 
+def output_path(state: Path) -> Path:
+    """What the process of the last start wrote past the log."""
+    return state / "embedded.out"
+
+
 def control_path(state: Path) -> Path:
     """The Unix socket of `handover`."""
     return state / "embedded.sock"
