@@ -85,12 +85,14 @@ def import_helpers(engine: Engine, programs: Programs, cache: Path) -> None:
         for part in ("bin", "tmp", "dev"):
             (folder / part).mkdir()
         shutil.copy("/bin/busybox", folder / "bin" / "busybox")
-        applets = "sh cat mkdir rm base64 chmod sleep echo true ls [ stat printenv"
+        applets = "sh cat mkdir rm base64 chmod sleep echo true ls [ stat"
         for applet in applets.split():
             (folder / "bin" / applet).symlink_to("busybox")
-        # Debian's busybox has no `install`; nuctl calls `install -m MODE /dev/stdin TARGET`.
-        (folder / "bin" / "install").write_text('#!/bin/sh\ncat >"$4" && chmod "$2" "$4"\n', "utf-8")
-        (folder / "bin" / "install").chmod(0o755)
+        # Debian's busybox has neither; nuctl calls `install -m MODE /dev/stdin TARGET` and `printenv NAME`.
+        scripts = {"install": 'cat >"$4" && chmod "$2" "$4"', "printenv": 'eval "echo \\"\\$$1\\""'}
+        for applet, script in scripts.items():
+            (folder / "bin" / applet).write_text(f"#!/bin/sh\n{script}\n", "utf-8")
+            (folder / "bin" / applet).chmod(0o755)
         engine.docker("import", "-", store, stdin=_tar(folder))
 
 

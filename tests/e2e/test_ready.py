@@ -32,18 +32,24 @@ Deploy = Callable[..., tuple[int, str, float]]
 @pytest.fixture
 def deploy(ops: Ops, tmp_path: Path) -> Deploy:
     """Deploy the probe with nuctl alone: exit code, output and seconds."""
-    built = ops.run(["docker", "build", "--quiet", "-f", "functions/Dockerfile", "-t", BASE, "."])
-    assert built.returncode == 0, built.stdout
+    if BASE not in ops.engine.docker("images", "--format", "{{.Repository}}:{{.Tag}}").split():
+        up = ops.deploy("up", "--platform", "local", "--no-pull", "--function", "gold-osp")
+        assert up.returncode == 0, up.stdout
+        ops.deploy("down", "--platform", "local")
     ops.nuctl("create", "project", "cvat", "--platform", "local")
     ours = yaml.safe_load((ops.site / "functions/gold-osp/function.yaml").read_text("utf-8"))["spec"]
 
-    def run(*, ours_too: bool = True, timeout_s: int = 120, **env: object) -> tuple[int, str, float]:
+    def run(
+        *, ours_too: bool = True, timeout_s: int = 120, volumes: object = None, **env: object
+    ) -> tuple[int, str, float]:
         folder = probe.write(tmp_path / "probe")
         config = yaml.safe_load(probe.FUNCTION)
         spec = config["spec"]
         spec["build"] = {"image": "probe:1", "baseImage": BASE}
         spec["platform"] = {"attributes": {"restartPolicy": {"name": "always"}, "healthCheckInterval": "1s"}}
         spec["env"] = [{"name": name, "value": str(value)} for name, value in env.items()]
+        if volumes is not None:
+            spec["volumes"] = volumes
         if ours_too:
             spec["build"]["directives"] = ours["build"]["directives"]
         (folder / "function.yaml").write_text(yaml.safe_dump(config), "utf-8")
@@ -139,10 +145,28 @@ def test_delete_without_stat_in_the_stores_image_says_success_and_deletes_nothin
     ops.engine.docker("rm", "--force", "nuclio-local-storage-reader")
 
 
+def test_a_mounted_platform_configuration_makes_log_lines_json(ops: Ops, deploy: Deploy, tmp_path: Path) -> None:
+    """What operators are told to do."""
+    folder = tmp_path / "platform"
+    folder.mkdir()
+    sink = {"kind": "stdout", "attributes": {"encoding": "json"}}
+    bindings = [{"level": "info", "sink": "lines"}]
+    logger = {"sinks": {"lines": sink}, "system": bindings, "functions": bindings}
+    (folder / "platform.yaml").write_text(yaml.safe_dump({"logger": logger}), "utf-8")
+    mount = {"name": "platform", "mountPath": "/etc/nuclio/config/platform"}
+    volume = {"name": "platform", "hostPath": {"path": str(folder)}}
+    assert deploy(volumes=[{"volume": volume, "volumeMount": mount}])[0] == 0
+    lines = ops.engine.docker("logs", CONTAINER).splitlines()
+    assert json.loads(next(line for line in lines if "probe loaded" in line))["answer"] == 42
+
+
 @pytest.mark.skipif(not VERSIONS[0].real, reason="the stand-ins are small")
-def test_a_function_adds_about_102_mb_to_its_base(ops: Ops, deploy: Deploy) -> None:
+def test_a_function_adds_nuclios_programs_to_its_base(ops: Ops, deploy: Deploy) -> None:
     assert deploy()[0] == 0
-    sizes = [int(ops.engine.docker("image", "inspect", "--format", "{{.Size}}", name)) for name in ("probe:1", BASE)]
-    print(f"{(sizes[0] - sizes[1]) / 1e6:.1f} MB")
-    # Without the model and the files of a real function: 8 MB of the 102.
-    assert 60 < (sizes[0] - sizes[1]) / 1e6 < 110
+    image, base = (
+        int(ops.engine.docker("image", "inspect", "--format", "{{.Size}}", name)) for name in ("probe:1", BASE)
+    )
+    programs = VERSIONS[0]
+    binaries = sum(path.stat().st_size for path in (Path(programs.processor[0]), programs.uhttpc))
+    print(f"{(image - base) / 1e6:.1f} MB, of which processor and uhttpc {binaries / 1e6:.1f} MB")
+    assert binaries < image - base < binaries + 8e6  # the wrapper and its wheels

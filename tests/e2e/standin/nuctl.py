@@ -477,6 +477,10 @@ def run_flags(config: Config, container: str) -> list[str]:
         if "'" in str(item.get("value", "")):
             raise NuctlError(f"env {item['name']}: nuclio puts values between single quotes unescaped")
         flags += ["--env", f"{item['name']}={item.get('value', '')}"]
+    for item in spec.get("volumes", []):
+        host = item["volume"].get("hostPath")
+        if host:
+            flags += ["--mount", f"type=bind,src={host['path']},dst={item['volumeMount']['mountPath']}"]
     labels = {
         "nuclio.io/platform": "local",
         "nuclio.io/namespace": meta["namespace"],
