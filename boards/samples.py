@@ -64,7 +64,9 @@ SAMPLES = (
 # One board a function that nobody chose, with every label once: the seed is a date, fixed before anything was drawn.
 # What is found on it is shown, whatever it is.
 NOT_CHOSEN = tuple(
-    Sample(name, "not-chosen.jpg", (640, 640), "colour", 20261128, process.um_per_px, dict.fromkeys(process.labels, 1))
+    SampleBoard(
+        name, "not-chosen.jpg", (640, 640), "colour", 20261128, process.um_per_px, dict.fromkeys(process.labels, 1)
+    )
     for name, process in PROCESSES.items()
 )
 TRUTHS = {"truth.json": SAMPLES, "not-chosen.json": NOT_CHOSEN}
