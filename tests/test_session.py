@@ -19,7 +19,7 @@ from pcb_aoi.config.model_config import ModelConfig
 from pcb_aoi.config.settings import Settings
 from pcb_aoi.engine import session as session_module
 from pcb_aoi.engine.detector import Detector
-from pcb_aoi.engine.session import Session, usable_cores
+from pcb_aoi.engine.session import Session
 from pcb_aoi.errors import MissingWeights, ModelError, OutOfMemory
 
 
@@ -258,12 +258,22 @@ def test_out_of_memory_for_one_tile_is_said_and_the_next_request_works(folder: P
     assert len(made.run(tile)[0]) == 1
 
 
-@pytest.mark.parametrize(
-    ("content", "cores"), [("max 100000", None), ("150000 100000", 2), ("50000 100000", 1), ("nonsense", None)]
-)
-def test_threads_follow_the_containers_quota(tmp_path: Path, content: str, cores: int | None) -> None:
-    path = tmp_path / "cpu.max"
-    path.write_text(content)
-    mine = len(os.sched_getaffinity(0))
-    assert usable_cores(path) == (min(cores, mine) if cores else mine)
-    assert usable_cores(tmp_path / "no such file") == mine
+def test_a_session_that_could_not_be_rebuilt_is_rebuilt_for_the_next_frame(
+    folder: Path, failing: type[Failing], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another program has the card's memory for a while: not even the weights fit then."""
+    config = ModelConfig.load(folder / "model.yaml")
+    made = Session(weights.read(folder, config), config, Settings(batch=2))
+    tile = np.zeros((1, 64, 64, 3), np.uint8)
+
+    def full(model: bytes, settings: Settings) -> None:
+        raise OutOfMemory("the weights do not fit into the device's memory")
+
+    with monkeypatch.context() as short:
+        short.setattr(session_module, "create", full)
+        failing.limit = 0
+        for _ in range(2):
+            with pytest.raises(OutOfMemory):
+                made.run(tile)
+    failing.limit = 2
+    assert len(made.run(tile)[0]) == 1

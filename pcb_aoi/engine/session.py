@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import logging
-import math
-import os
 import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +13,7 @@ import onnxruntime as ort
 from pcb_aoi.config.model_config import ModelConfig
 from pcb_aoi.config.settings import MIB, Settings
 from pcb_aoi.engine import heads
+from pcb_aoi.engine.cores import usable_cores
 from pcb_aoi.engine.detections import Float32
 from pcb_aoi.errors import ModelError, OutOfMemory
 
@@ -60,6 +58,8 @@ class Session:
             OutOfMemory: memory ran out, and again after the batch was halved and the session rebuilt.
             ModelError: ONNX Runtime failed in any other way.
         """
+        if self._session is None:  # memory was too short to rebuild it, and may be there again
+            self._load()
         started = time.perf_counter()
         try:
             outputs = self._in_batches(tiles)
@@ -193,16 +193,3 @@ def _cuda_options(settings: Settings) -> dict[str, str]:
     if settings.gpu_mem_mib:
         options["gpu_mem_limit"] = str(settings.gpu_mem_mib * MIB)
     return options
-
-
-def usable_cores(cgroup: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
-    """Return how many cores this process may use: its affinity, cut by the container's quota.
-
-    ONNX Runtime would take all cores of the host and be throttled.
-    """
-    cores = len(os.sched_getaffinity(0))
-    try:
-        quota, period = cgroup.read_text().split()
-        return max(1, min(cores, math.ceil(int(quota) / int(period))))
-    except (OSError, ValueError):  # no cgroup v2, or "max": no quota
-        return cores
