@@ -78,8 +78,8 @@ def test_cpu_and_gpu_differ_only_in_what_a_gpu_needs(name: str) -> None:
     assert gpu["spec"]["resources"]["limits"].pop("nvidia.com/gpu") == 1
     assert gpu["spec"]["env"].pop(0) == {"name": "PCB_AOI_DEVICE", "value": "cuda"}
     assert cpu["spec"]["env"].pop(0) == {"name": "PCB_AOI_DEVICE", "value": "cpu"}
-    images = cpu["spec"].pop("build"), gpu["spec"].pop("build")
-    assert {key: value.replace("-cpu", "-gpu") for key, value in images[0].items()} == images[1]
+    for key in ("image", "baseImage"):
+        assert cpu["spec"]["build"].pop(key).replace("-cpu", "-gpu") == gpu["spec"]["build"].pop(key)
     assert cpu == gpu
 
 
@@ -148,6 +148,15 @@ FAULTS: dict[str, tuple[Callable[[Path], None], str]] = {
     "port": (mutate("function.yaml", "port: 32101", "port: 32102"), "port must be 32101"),
     "body size": (mutate("function.yaml", "maxRequestBodySize: 268435456", "maxRequestBodySize: 33554432"), "boards"),
     "workers": (mutate("function.yaml", "maxWorkers: 1", "maxWorkers: 2"), "same value"),
+    "no health check": (mutate("function.yaml", "kind: HEALTHCHECK", "kind: LABEL"), "no health check that waits"),
+    "health check that takes any answer": (
+        mutate("function-gpu.yaml", "b' 200 ' not in s.recv(64)", "not s.recv(64)"),
+        "no health check that waits",
+    ),
+    "commands replace directives": (
+        mutate("function.yaml", "    directives:", "    commands: [pip install x]\n    directives:"),
+        "unknown key 'commands'",
+    ),
     "gpu on cpu": (mutate("function.yaml", "value: cpu", "value: cuda"), "PCB_AOI_DEVICE must be 'cpu'"),
     "gpu without a gpu": (mutate("function-gpu.yaml", "nvidia.com/gpu: 1", "cpu: 2"), "must be 1"),
     "quote in env": (mutate("function.yaml", "value: cpu", 'value: cpu\n    - name: A\n      value: "it\'s"'), "quote"),
@@ -176,7 +185,14 @@ FAULTS: dict[str, tuple[Callable[[Path], None], str]] = {
     "no english": (mutate_map("    en: Open\n", ""), "missing key 'en'"),
     "port taken": (mutate_map("port: 32101", "port: 32102"), "'32102' is given twice"),
     "id": (mutate_map("id: pcb-inner-layer", "id: PCB_inner"), "lower-case"),
-    "main.py": (mutate("main.py", "pcb_aoi.nuclio", "somewhere"), "entry points"),
+    "main.py does not import": (mutate("main.py", "from pcb_aoi", "from somewhere"), "cannot be imported"),
+    "main.py ends the process": (mutate("main.py", "FOLDER =", "raise SystemExit(3)\nFOLDER ="), "SystemExit: 3"),
+    "no handler": (mutate("main.py", "def handler(", "def handle("), "must define handler"),
+    "no init_context": (mutate("main.py", "def init_context(", "def init("), "looks for init_context"),
+    "handler defined elsewhere": (
+        mutate("main.py", "def handler(context, event):", "handler = nuclio.handle\n\n\ndef unused(context, event):"),
+        r"looks for init_context in the module that handler was defined in \(pcb_aoi.nuclio\)",
+    ),
 }
 
 

@@ -16,6 +16,7 @@ from pcb_aoi.errors import ConfigError
 # A dict is a mapping with these keys, `ANY` a free mapping or value, a list [x] a list of x.
 ANY = object()
 _RESOURCES = {"cpu": ANY, "memory": ANY, "nvidia.com/gpu": ANY}
+_DIRECTIVE = {"kind": ANY, "value": ANY}
 _ALLOWED: dict[str, Any] = {
     "apiVersion": ANY,
     "kind": ANY,
@@ -56,7 +57,14 @@ _ALLOWED: dict[str, Any] = {
         "serviceAccount": ANY,
         "loggerSinks": [{"level": ANY, "sink": ANY}],
         "volumes": [ANY],
-        "build": {"image": ANY, "baseImage": ANY, "registry": ANY, "directives": ANY, "args": ANY, "flags": ANY},
+        "build": {
+            "image": ANY,
+            "baseImage": ANY,
+            "registry": ANY,
+            "directives": {"preCopy": [_DIRECTIVE], "postCopy": [_DIRECTIVE]},  # no commands: they would replace these
+            "args": ANY,
+            "flags": ANY,
+        },
         "triggers": {
             "*": {
                 "kind": ANY,
@@ -73,6 +81,11 @@ _ALLOWED: dict[str, Any] = {
     },
 }
 _MIN_BODY = 256 * 1024 * 1024
+READY_PROBE = (
+    "CMD python -IS -c \"import socket, sys; s = socket.create_connection(('127.0.0.1', 8082), 2); "
+    "s.sendall(b'GET /ready HTTP/1.0\\r\\n\\r\\n'); sys.exit(b' 200 ' not in s.recv(64))\""
+)
+"""The health check's command: 0 when the processor says that every worker has loaded its model, else 1."""
 
 
 def load(path: Path) -> dict[str, Any]:
@@ -128,6 +141,7 @@ def check(path: Path, labelmap: Labelmap, language: str) -> None:
             raise ConfigError(f"{path}: {': '.join(keys)} must be {wanted!r}, is {found!r}")
     _check_spec(path, _at(path, data, "metadata", "annotations", "spec"), labelmap, language)
     _check_trigger(path, _at(path, data, "spec", "triggers"), labelmap.port)
+    _check_health(path, _at(path, data, "spec", "build"))
     env = {item["name"]: item.get("value") for item in data["spec"].get("env", [])}
     wanted = "cuda" if gpu else "cpu"
     if env.get("PCB_AOI_DEVICE") != wanted:
@@ -173,3 +187,14 @@ def _check_trigger(path: Path, triggers: object, port: int) -> None:
         raise ConfigError(f"{path}: trigger port must be {port}, as in the labelmap, is {attributes.get('port')!r}")
     if attributes.get("maxRequestBodySize", 0) < _MIN_BODY:
         raise ConfigError(f"{path}: maxRequestBodySize must be at least {_MIN_BODY}; nuclio's default refuses boards")
+
+
+def _check_health(path: Path, build: dict[str, Any]) -> None:
+    """nuclio's own check takes any answer of a starting processor for health; the last HEALTHCHECK is the one used."""
+    directives = build.get("directives", {}).get("postCopy", [])
+    checks = [str(item.get("value", "")) for item in directives if str(item.get("kind")).upper() == "HEALTHCHECK"]
+    if not checks or not checks[-1].endswith(READY_PROBE):
+        raise ConfigError(
+            f"{path}: 没有等模型加载完的健康检查 / no health check that waits for the model: spec: build: directives: "
+            f"postCopy needs kind HEALTHCHECK with a value that ends in: {READY_PROBE}"
+        )

@@ -22,7 +22,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from tests.e2e import images
 from tests.e2e.engine import Engine
-from tests.e2e.site import NEWEST, Ops, make_site
+from tests.e2e.programs import VERSIONS
+from tests.e2e.site import Ops, make_site
 from tests.e2e.test_docker import BASE, PORTS, answers, containers, eventually
 
 SIDE = 4096
@@ -35,7 +36,7 @@ def main() -> None:
     engine.start()
     try:
         images.import_python(engine, cache)
-        images.import_helpers(engine, NEWEST, cache)
+        images.import_helpers(engine, VERSIONS[0], cache)
         ops = Ops(make_site(work / "pcb-aoi"), engine, work / "tools")
         started = time.monotonic()
         result = ops.deploy("up", "--platform", "local", "--no-pull")

@@ -18,8 +18,10 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.e2e import images
 from tests.e2e.engine import Engine
-from tests.e2e.site import FUNCTIONS, NEWEST, OLDEST, Ops
+from tests.e2e.programs import VERSIONS
+from tests.e2e.site import FUNCTIONS, NEWEST, Ops
 
 PORTS = {
     "pcb-inner-layer": 32101,
@@ -28,6 +30,7 @@ PORTS = {
     "pcb-resin-plug": 32104,
     "pcb-gold-osp": 32105,
 }
+STORE_IMAGE = images.helpers(NEWEST)[2]
 LOCAL = ("--platform", "local", "--no-pull")
 BASE = "pcb-aoi-base:0.1.0-cpu"
 
@@ -107,7 +110,7 @@ def test_dry_run_prints_nuctl_and_changes_nothing(ops: Ops) -> None:
 
 
 def test_a_taken_port_is_named_before_anything_changes(ops: Ops) -> None:
-    ops.engine.docker("run", "--detach", "--name", "squatter", "--publish", "32103:80", "gcr.io/iguazio/alpine:3.20",
+    ops.engine.docker("run", "--detach", "--name", "squatter", "--publish", "32103:80", STORE_IMAGE,
                       "sh", "-c", "sleep 86400")  # fmt: skip
     result = ops.deploy("up", *LOCAL)
     ops.engine.docker("rm", "--force", "squatter")
@@ -117,14 +120,15 @@ def test_a_taken_port_is_named_before_anything_changes(ops: Ops) -> None:
 
 
 def test_another_version_of_the_dashboard_is_refused(ops: Ops) -> None:
-    dashboard = f"quay.io/nuclio/dashboard:{OLDEST}-amd64"
-    ops.engine.docker("tag", "gcr.io/iguazio/alpine:3.20", dashboard)
+    another = "1.12.3"
+    dashboard = f"quay.io/nuclio/dashboard:{another}-amd64"
+    ops.engine.docker("tag", STORE_IMAGE, dashboard)
     ops.engine.docker("run", "--detach", "--name", "dashboard", dashboard, "sh", "-c", "sleep 86400")
     result = ops.deploy("up", *LOCAL)
     ops.engine.docker("rm", "--force", "dashboard")
     assert result.returncode == 1
     assert NEWEST in result.stdout
-    assert OLDEST in result.stdout
+    assert another in result.stdout
 
 
 def test_a_fresh_clone_becomes_five_ready_functions(ops: Ops) -> None:
@@ -177,7 +181,7 @@ def test_functions_run_as_their_own_user_with_nuclios_sdk(ops: Ops) -> None:
         "import os,nuclio_sdk,importlib.metadata as m;print(os.getuid(),m.version('nuclio-sdk'),nuclio_sdk.__file__)"
     )
     uid, version, path = ops.engine.docker("exec", "nuclio-nuclio-pcb-inner-layer", "python", "-c", probe).split()
-    assert (uid, version) == ("10001", "0.6.3")
+    assert (uid, f"nuclio-sdk=={version}") == ("10001", images.SDK[NEWEST][0])
     assert path.startswith("/opt/pcb-aoi/")
 
 
@@ -218,7 +222,8 @@ def test_a_new_model_version_replaces_one_function_and_can_be_rolled_back(
 
 def test_one_broken_function_leaves_the_others_serving(ops: Ops, edited: Callable[[str, str, str], None]) -> None:
     others = {name: identity for name, identity in containers(ops.engine).items() if "resin" not in name}
-    edited("functions/resin-plug/main.py", "init_context, handler", "1 / 0\ninit_context, handler")
+    # `check` would find an error at import.
+    edited("functions/resin-plug/main.py", "    nuclio.load_model(", "    1 / 0\n    nuclio.load_model(")
     result = ops.deploy("up", *LOCAL, READINESS_TIMEOUT="15")
     assert result.returncode == 1, result.stdout
     rows = table(result.stdout)
@@ -286,8 +291,9 @@ def test_by_hand_as_the_readme_says(ops: Ops) -> None:
     assert answers(PORTS["pcb-inner-layer"])
 
 
+@pytest.mark.skipif(VERSIONS[-1].version != "1.13.0", reason="NUCLIO_BIN holds another version")
 def test_nuclio_1_13_takes_the_same_folder(ops: Ops, engine: Engine, tmp_path: Path) -> None:
-    old = Ops(ops.site, engine, tmp_path, OLDEST)
+    old = Ops(ops.site, engine, tmp_path, VERSIONS[-1])
     result = old.deploy("up", *LOCAL, "--function", "inner-layer")
     assert result.returncode == 0, result.stdout
     assert answers(PORTS["pcb-inner-layer"])
@@ -373,6 +379,7 @@ def test_a_cut_bundle_is_refused(ops: Ops, bundle: Path, tmp_path: Path) -> None
     assert "sha256sum" in result.stdout
 
 
+@pytest.mark.skipif(VERSIONS[0].real, reason="nuclio's own nuctl wants a cluster")
 def test_kubernetes_gets_what_nuclio_reads(ops: Ops, tmp_path: Path, edited: Callable[[str, str, str], None]) -> None:
     more = {
         "NUCLIO_STANDIN_KUBE": str(tmp_path),
@@ -402,6 +409,8 @@ def test_kubernetes_gets_what_nuclio_reads(ops: Ops, tmp_path: Path, edited: Cal
         source = next(name for name in FUNCTIONS if f"pcb-{name}" == record["metadata"]["name"])
         original = yaml.safe_load((ops.site / "functions" / source / "function.yaml").read_text("utf-8"))
         assert record["metadata"]["annotations"]["spec"] == original["metadata"]["annotations"]["spec"]
+        # Kubernetes has probes of its own and ignores an image's health check; the same image serves both.
+        assert spec["build"]["directives"] == original["spec"]["build"]["directives"]
 
     # A new model version on the cluster, back to the old one, and forth again.
     record = tmp_path / "cvat" / "functions" / "pcb-gold-osp.json"
