@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
+import io
+import os
+import select
 import sys
 
 from pcb_aoi import __version__
@@ -32,8 +36,37 @@ _COMMANDS = {
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one subcommand; returns the exit status: 0 well, 1 failed, 2 wrong usage."""
-    arguments = sys.argv[1:] if argv is None else argv
+    """Run one subcommand; returns the exit status: 0 well, 1 failed, 2 wrong usage, 141 nobody reads the output."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal without Chinese gets \u5f00 in its place: readable, and in JSON the same text.
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        try:
+            return _run(sys.argv[1:] if argv is None else argv)
+        finally:
+            sys.stdout.flush()
+    except OSError as error:
+        full = error.errno == errno.ENOSPC
+        # The pipe of another command's connection is that command's own affair.
+        if not full and not (isinstance(error, BrokenPipeError) and _reader_gone()):
+            raise
+        # What is left in the buffer has nowhere to go; Python would complain about it once more at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        if not full:
+            return 141
+        print(f"错误 / error: 磁盘满了 / the disk is full: {error}", file=sys.stderr)
+        return 1
+
+
+def _reader_gone() -> bool:
+    """Say whether standard output is a pipe that nobody reads any more, as after `| head -1`."""
+    poll = select.poll()
+    poll.register(1, 0)
+    return any(event & select.POLLERR for _, event in poll.poll(0))
+
+
+def _run(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="pcb-aoi", description="CVAT的PCB缺陷检测 / PCB defect detectors for CVAT")
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")

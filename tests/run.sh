@@ -7,6 +7,9 @@
 #   NUCLIO_BIN=FOLDER ./tests/run.sh --all
 #                           with nuclio's own processor, nuctl, uhttpc and _nuclio_wrapper.py from that folder in place
 #                           of the stand-ins; tests/e2e/README.md
+#   ./tests/run.sh --train  also what needs PyTorch (the extra `train`, gigabytes)
+#
+# HYPOTHESIS_PROFILE=explore ./tests/run.sh looks for new counterexamples in place of the same ones on every run.
 set -euo pipefail
 
 ROOT="$(cd -P -- "${BASH_SOURCE[0]%/*}/.." && pwd)"
@@ -15,27 +18,23 @@ if [[ -n "${NUCLIO_BIN:-}" ]]; then
   export NUCLIO_BIN
 fi
 cd -- "$ROOT"
-GPU=false
-DRY_RUN=false
-FUNCTIONS=()
-# shellcheck source=deploy/common.sh
-source deploy/common.sh
-# shellcheck source=deploy/python.sh
-source deploy/python.sh
 
 ALL=false
-case "${1:-}" in
-"") ;;
---all) ALL=true ;;
---help)
-  sed -n '2,9s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
-  exit 0
-  ;;
-*)
-  printf '未知选项 / unknown option: %s\n' "$1" >&2
-  exit 2
-  ;;
-esac
+TRAIN=false
+for option in "$@"; do
+  case "$option" in
+  --all) ALL=true ;;
+  --train) TRAIN=true ;;
+  --help)
+    sed -n '2,12s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+    exit 0
+    ;;
+  *)
+    printf '未知选项 / unknown option: %s\n' "$option" >&2
+    exit 2
+    ;;
+  esac
+done
 
 RESULTS=()
 FAILED=()
@@ -65,23 +64,34 @@ lint_shell() {
     "$BIN/shfmt" --diff --indent 2 "${files[@]}"
 }
 
+types() {
+  # tests/ is a root of imports too, as for pytest; tests/e2e has stand-ins that import each other as scripts do.
+  MYPYPATH=tests mypy --no-error-summary --explicit-package-bases --exclude '^tests/e2e/' \
+    pcb_aoi training boards deploy docs tests &&
+    # deploy/ runs before anything is installed, on the Python that a machine has.
+    mypy --no-error-summary --python-version 3.10 deploy
+}
+
 # Tests leave the installed packages of the developer's machine alone, but may use its cache of them.
 export PIP_CACHE_DIR="${PIP_CACHE_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/pip}"
 started=$SECONDS
-ensure_venv cpu,serve,test
+extras=(--extra test)
+"$TRAIN" && extras+=(--extra train)
+./deploy.sh install "${extras[@]}"
 RESULTS+=("$(printf '%-14s %5d s  %s' install $((SECONDS - started)) "通过 ok")")
 BIN="$ROOT/.venv/bin"
+# Packages of the developer's own stay out, as everywhere in this project.
+unset PYTHONPATH PYTHONHOME PYTHONSTARTUP
 # bats, and what tests start by name, come from the environment.
 export PATH="$BIN:$PATH" PCB_TEST_VENV="$ROOT/.venv"
 
 step ruff ruff check .
 step ruff-format ruff format --check .
-# tests/ is a root of imports too, as for pytest; tests/e2e has stand-ins that import each other as scripts do.
-step mypy env MYPYPATH=tests mypy --no-error-summary --explicit-package-bases --exclude '^tests/e2e/' \
-  pcb_aoi deploy tests
+step mypy types
 step yamllint yamllint --strict .
 step shell lint_shell
 step bats bats tests/bats
+# With PyTorch the same command runs its tests, too.
 step pytest pytest -q --ignore=tests/{e2e,page,large,speed}
 # Alone: what it compares must not run beside other tests.
 [[ ! -d tests/speed ]] || step speed pytest -q -s tests/speed

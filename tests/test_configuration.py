@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pcb_aoi import cli
+from pcb_aoi import __version__, cli
 from pcb_aoi.commands import check, sync
 from pcb_aoi.config import function_yaml
 from pcb_aoi.config.labelmap import Labelmap
@@ -110,6 +110,23 @@ def test_sync_keeps_what_ops_wrote(root: Path) -> None:
     assert "# our camera" in text
     assert "断线" in text
     assert "开路" not in text
+
+
+@pytest.mark.parametrize("file", sync.FUNCTION_FILES)
+def test_sync_writes_the_version_into_the_tags_of_our_images(root: Path, file: str) -> None:
+    path = root / "functions" / "inner-layer" / file
+    before = path.read_text("utf-8")
+    replace(path, f":{__version__}-", ":9.9.9-")
+    assert cli.main(["sync", "--root", str(root), "--check"]) == 1
+    assert cli.main(["check", "--root", str(root), "--static"]) == 1
+    assert cli.main(["sync", "--root", str(root)]) == 0
+    assert path.read_text("utf-8") == before
+
+
+def test_sync_leaves_images_of_another_name(root: Path) -> None:
+    path = root / "functions" / "inner-layer" / "function.yaml"
+    replace(path, f"image: pcb-aoi-inner-layer:{__version__}-cpu", "image: our-inner-layer:7.1-cpu")
+    assert cli.main(["sync", "--root", str(root), "--check"]) == 0
 
 
 @pytest.mark.parametrize("language", ["zh", "en"])

@@ -105,6 +105,35 @@ def test_missed_defect_or_failed_call_fails(root: Path, defects: list[dict[str, 
     assert 'class="bad"' in (root / "out" / "index.html").read_text("utf-8")
 
 
+def test_board_that_nobody_chose_is_counted_apart(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_truth(root, [{"label": "short", "box": BOX}])
+    truth = root / "samples" / "inner-layer" / "truth.json"
+    truth.rename(truth.with_name("not-chosen.json"))
+    write_truth(root, [{"label": "open", "box": BOX}])
+    assert demo.run(options(root)) == 0
+    out = capsys.readouterr().out
+    assert "1 of 1 planted defects found, 0 missed, 0 calls failed" in out
+    assert "on boards that nobody chose 0 of 1 are found" in out
+    page = (root / "out" / "index.html").read_text("utf-8")
+    assert page.count("未经挑选 <small>") == 0
+    assert page.count("未经挑选 not chosen") == 1
+    assert "<b>0/1</b>未经挑选的板图上找到" in page
+    assert '<b class="ok">1/1</b>植入缺陷已找到' in page
+    assert '<b class="ok">0</b>漏检' in page
+    assert "<b>0</b>多报" in page
+
+
+def test_without_such_a_board_nothing_is_said_of_it(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert demo.run(options(root)) == 0
+    assert "nobody chose" not in capsys.readouterr().out
+
+
+def test_every_function_has_a_board_that_nobody_chose() -> None:
+    boards = [board for board in demo.read_samples(REPOSITORY, []) if not board.chosen]
+    assert len(boards) == len(list((REPOSITORY / "functions").glob("*/function.yaml")))
+    assert all(board.planted for board in boards)
+
+
 @pytest.mark.parametrize("matching", [True, False])
 def test_corrupted_weights_fail(root: Path, matching: bool) -> None:
     """The real engine: neither an unknown file nor a known one that is no model is ever run."""

@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from pcb_aoi.config.model_config import ModelConfig
 from pcb_aoi.engine import polarity
 from pcb_aoi.engine.detector import Detector
-from training import predict
+from training.measure.examine import Examiner
 
 
 def lines(height: int, width: int, copper: int, laminate: int) -> np.ndarray:
@@ -87,7 +88,9 @@ def test_figures_are_measured_as_the_engine_sees_boards(tmp_path: Path, copper: 
     weights = analytic.model(metadata={"copper": copper})
     image = np.full((analytic.TILE, analytic.TILE), 255, np.uint8)
     image[16:40, 16:48] = 0
-    engine = Detector.load(analytic.write_function(tmp_path / "function", weights)).detect(image).detections
-    found = predict.detect(predict.open_session(weights), image)
-    for boxes in (engine.boxes.tolist(), found.boxes.tolist()):
+    folder = analytic.write_function(tmp_path / "function", weights)
+    engine = Detector.load(folder).detect(image).detections
+    examiner = Examiner(weights, ModelConfig.load(folder / "model.yaml"))
+    found, pieces = examiner.detect(image, 0.5), examiner.pieces(image)
+    for boxes in (engine.boxes.tolist(), found.boxes.tolist(), pieces.boxes.tolist()):
         assert (boxes == [[16.0, 16.0, 48.0, 40.0]]) == (copper == "bright")

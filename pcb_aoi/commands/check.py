@@ -96,7 +96,7 @@ def _check_folder(folder: Path, labelmap: Labelmap, config: ModelConfig) -> None
         function_yaml.check(folder / file, labelmap, config.language)
     for path, content in sync.generated(folder, labelmap).items():
         if path.read_text("utf-8") != content:
-            raise ConfigError(f"{path}: generated labels are not up to date; run `pcb-aoi sync`")
+            raise ConfigError(f"{path}: generated parts are not up to date; run `pcb-aoi sync`")
 
 
 def _check_entry(path: Path) -> None:

@@ -1,8 +1,8 @@
 """`pcb-aoi sync`: write what follows from labelmaps/ into the function folders; `pcb-aoi labels`: CVAT's label JSON.
 
-Three generated parts: the `spec` annotation in both function files, their `name` and `description`, and the
-`labels` and `language` of model.yaml. The rest of these files belongs to whoever deploys and is left as it is,
-comments included, which is why they are edited as text.
+Generated parts: the `spec` annotation in both function files, their `name` and `description`, the version in the tags
+of their images, and the `labels` and `language` of model.yaml. The rest of these files belongs to whoever deploys and
+is left as it is, comments included, which is why they are edited as text.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import re
 import sys
 from pathlib import Path
 
+from pcb_aoi import __version__
 from pcb_aoi.config import yaml_file
 from pcb_aoi.config.labelmap import LANGUAGES, Labelmap
 from pcb_aoi.errors import ConfigError
@@ -84,6 +85,8 @@ def generated(folder: Path, labelmap: Labelmap, language: str | None = None) -> 
         text = path.read_text("utf-8")
         text = _replace(path, text, r"^    name: .*$", f"    name: {labelmap.name.get(language)}")
         text = _replace(path, text, r"^  description: .*$", f"  description: {labelmap.description.get(language)}")
+        # Images of another name are the deployer's own.
+        text = re.sub(r"(?m)^(    (?:image|baseImage): pcb-aoi-[\w-]+:)[\d.]+(?=-)", rf"\g<1>{__version__}", text)
         contents[path] = _replace(
             path, text, r"^    spec: \|\n(?:      .*\n)+", f"    spec: |\n      [\n{spec}\n      ]\n"
         )

@@ -58,8 +58,12 @@ class Result:
 class Detector:
     """One model, ready to run. Not for several threads at once."""
 
-    def __init__(self, config: ModelConfig, session: Session, settings: Settings) -> None:
+    def __init__(
+        self, config: ModelConfig, session: Session, settings: Settings, most_per_tile: int = merge.MAX_PER_TILE
+    ) -> None:
+        """Join the parts; `most_per_tile` bounds the candidates of a tile that are looked at, the best ones."""
         self.config, self.session, self.settings = config, session, settings
+        self._most_per_tile = most_per_tile
         self._head: Head = heads.get(config.head)
         self._gaps = chains.gaps(session.metadata, config.slugs)
         self._bright_copper = polarity.bright_copper(session.metadata)
@@ -123,7 +127,7 @@ class Detector:
             wanted = (candidates.detections.scores >= bound) | (self._gaps[candidates.detections.labels] >= 0)
             owner = candidates.tile[wanted] + first
             found, good = _onto_board(candidates.detections[wanted], owner, grid)
-            found, owner, dropped = merge.per_tile(found, owner[good], classes)
+            found, owner, dropped = merge.per_tile(found, owner[good], classes, self._most_per_tile)
             parts.append(found)
             owners.append(owner)
             over += dropped

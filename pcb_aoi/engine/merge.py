@@ -34,17 +34,17 @@ MAX_TOTAL = 10_000
 _LEFT, _TOP, _RIGHT, _BOTTOM = range(4)
 
 
-def per_tile(found: Detections, tile: Index, classes: int) -> tuple[Detections, Index, int]:
+def per_tile(found: Detections, tile: Index, classes: int, most: int = MAX_PER_TILE) -> tuple[Detections, Index, int]:
     """Suppress doubles within each tile; `tile` (N,) says which tile a detection is of.
 
-    At most MAX_PER_TILE candidates of a tile, the best, are looked at: a threshold of 0 makes every anchor a
+    At most `most` candidates of a tile, the best, are looked at: a threshold of 0 makes every anchor a
     candidate. Returns what is left, its tiles, and how many candidates were over the limit.
     """
     before = len(found)
     order = np.lexsort((-found.scores, tile))
     # Position within the tile's run of the sorted order = rank by score within the tile.
     run_start = np.searchsorted(tile[order], tile[order], side="left")
-    order = np.sort(order[np.arange(before) - run_start < MAX_PER_TILE])
+    order = np.sort(order[np.arange(before) - run_start < most])
     found, tile = found[order], tile[order]
     kept = bx.suppress(found.boxes, found.scores, tile * classes + found.labels, IOU)
     found, tile = found[kept], tile[kept]

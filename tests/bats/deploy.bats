@@ -70,7 +70,7 @@ EOF
 }
 
 @test "PYTHON comes first" {
-  fake chosen 'exit 0'
+  fake_interpreter chosen 'exit 0'
   PYTHON=chosen deploy check --dry-run
   exits 0
   says "+ $BIN/chosen -m venv"
@@ -119,10 +119,10 @@ EOF
 
 @test "a failed installation says how to use a mirror, and is tried again" {
   make_venv
-  PIP_STATUS=1 deploy check
+  FAKE_PIP=1 deploy check
   exits 1
   says "PIP_INDEX_URL"
-  PIP_STATUS=1 deploy check
+  FAKE_PIP=1 deploy check
   exits 1
   [[ "$(grep -c 'pip install' "$CALLS")" -eq 2 ]]
 }
@@ -139,4 +139,20 @@ EOF
   cd /
   deploy up --dry-run
   exits 0
+}
+
+@test "the helper \`without\` passes over what a desktop has in its PATH" {
+  odd="$BATS_TEST_TMPDIR/odd folder"
+  mkdir -p "$odd/a folder"
+  ln -s X11 "$odd/X11"
+  ln -s nowhere "$odd/dangling"
+  touch "$odd/no program" "$odd/-n" "$odd/a[b]"
+  printf '#!/bin/sh\necho odd\n' >"$odd/odd one"
+  chmod +x "$odd/odd one" "$odd/-n" "$odd/a[b]"
+  PATH="$PATH:$odd:$odd:$BATS_TEST_TMPDIR/not-there" without docker
+  [[ "$("odd one")" == odd ]]
+  [[ -x "$BATS_TEST_TMPDIR/path/-n" && -x "$BATS_TEST_TMPDIR/path/a[b]" ]]
+  run ! command -v docker
+  run ! ls "$BATS_TEST_TMPDIR/path/X11"
+  command -v cat
 }

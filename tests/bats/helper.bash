@@ -41,10 +41,16 @@ fake() {
   chmod +x "$BIN/$1"
 }
 
+# fake_interpreter NAME BODY: a Python that runs deploy/ for real; BODY answers what deploy/ asks of it.
+fake_interpreter() {
+  fake "$1" "[[ \"\$*\" != *deploy.__main__* ]] || exec '$VENV/bin/python' \"\$@\"
+$2"
+}
+
 # fake_python BODY: every Python that deploy.sh may look for.
 fake_python() {
   local name
-  for name in python3 python3.13 python3.12 python3.11; do fake "$name" "$1"; done
+  for name in python3 python3.1{0..4}; do fake_interpreter "$name" "$1"; done
 }
 
 # An environment in the checkout that runs the installed project, and only notes what pip is asked for.
@@ -55,13 +61,36 @@ make_venv() {
 #!/usr/bin/env bash
 if [[ "\$1 \$2" == "-m pip" ]]; then
   { printf pip; printf ' %q' "\${@:3}"; echo; } >>"\$CALLS"
-  exit "\${PIP_STATUS:-0}"
+  exit "\${FAKE_PIP:-0}"
 fi
 exec "$VENV/bin/python" "\$@"
 EOF
   printf '#!/usr/bin/env bash\nexec "%s/bin/pcb-aoi" "$@"\n' "$VENV" >"$folder/pcb-aoi"
   cp "$folder/python" "$folder/pip"
+  printf 'version = %s\ncommand = /usr/bin/python3 -m venv --clear %s\n' \
+    "$("$VENV/bin/python" -c 'import platform; print(platform.python_version())')" "$CHECKOUT/.venv" \
+    >"$CHECKOUT/.venv/pyvenv.cfg"
   chmod +x "$folder"/*
+}
+
+# without PROGRAM...: a PATH with the system's tools but without the programs named.
+without() {
+  local place="$BATS_TEST_TMPDIR/path" folder file folders
+  local -A programs
+  IFS=: read -r -a folders <<<"${PATH#"$BIN:"}"
+  for folder in "${folders[@]}"; do
+    for file in "$folder"/*; do
+      # Programs only: a PATH may hold folders, and links to nothing or to themselves (/usr/bin/X11 of x11-common).
+      [[ ! -f "$file" || ! -x "$file" || -n "${programs["${file##*/}"]:-}" ]] || programs["${file##*/}"]="$file"
+    done
+  done
+  for file in "$@"; do
+    rm -f "$BIN/$file"
+    unset "programs[$file]"
+  done
+  mkdir -p "$place"
+  ln -s -t "$place" -- "${programs[@]}"
+  export PATH="$BIN:$place"
 }
 
 free_port() {

@@ -33,18 +33,6 @@ real_functions() {
   done
 }
 
-# without PROGRAM...: a PATH with the system's tools but without the programs named.
-without() {
-  local folder="$BATS_TEST_TMPDIR/path" file name
-  mkdir -p "$folder"
-  for file in /usr/local/bin/* /usr/bin/* /bin/*; do
-    name="${file##*/}"
-    [[ " $* " == *" $name "* || -e "$folder/$name" ]] || ln -s "$file" "$folder/$name"
-  done
-  for name in "$@"; do rm -f "$BIN/$name"; done
-  export PATH="$BIN:$folder"
-}
-
 @test "no docker: names the package" {
   without docker
   deploy up --platform local

@@ -14,10 +14,11 @@ setup() {
   fake_demo 0
 }
 
-# fake_demo STATUS: deploy.sh stands in for the demo.
+# fake_demo STATUS: a deploy.sh that installs nothing, and whose demo ends with this status.
 fake_demo() {
   # shellcheck disable=SC2016 # $CALLS is for the fake
-  printf '#!/usr/bin/env bash\necho "deploy.sh $*" >>"$CALLS"\nexit %s\n' "$1" >"$CHECKOUT/deploy.sh"
+  printf '#!/usr/bin/env bash\necho "deploy.sh $*" >>"$CALLS"\n[[ "$1" == install ]] || exit %s\n' "$1" \
+    >"$CHECKOUT/deploy.sh"
 }
 
 @test "all steps pass: 0, and a line for each" {
@@ -26,7 +27,8 @@ fake_demo() {
   for name in install ruff ruff-format mypy yamllint shell bats pytest speed; do says "$name "; done
   says "all passed"
   [[ "$output" != *e2e* ]]
-  run ! grep -q '^deploy.sh\|tests/page$\|tests/large$\|tests/e2e$' "$CALLS"
+  grep -qx 'deploy.sh install --extra test' "$CALLS"
+  run ! grep -q '^deploy.sh demo\|tests/page$\|tests/large$\|tests/e2e$' "$CALLS"
 }
 
 @test "one step fails: the others still run, and it is named" {
@@ -48,6 +50,23 @@ fake_demo() {
   run --separate-stderr "$CHECKOUT/tests/run.sh" --all
   exits 1
   says "failed: demo"
+}
+
+@test "--train installs PyTorch for the tests that need it, with --all too" {
+  run --separate-stderr "$CHECKOUT/tests/run.sh" --train
+  exits 0
+  grep -qx 'deploy.sh install --extra test --extra train' "$CALLS"
+  run ! grep -q '^deploy.sh demo' "$CALLS"
+  run --separate-stderr "$CHECKOUT/tests/run.sh" --train --all
+  exits 0
+  grep -qx 'deploy.sh demo' "$CALLS"
+}
+
+@test "no Python, no packages: it ends there" {
+  printf '#!/usr/bin/env bash\nexit 1\n' >"$CHECKOUT/deploy.sh"
+  run --separate-stderr "$CHECKOUT/tests/run.sh"
+  exits 1
+  run ! grep -q ^pytest "$CALLS"
 }
 
 @test "what is not understood is 2" {

@@ -35,7 +35,7 @@ def make_site(target: Path) -> Path:
     ).stdout  # fmt: skip
     for name in filter(None, listed.split("\0")):
         source = ROOT / name
-        if source.is_file() and not name.startswith(("training/", "tests/")):
+        if source.is_file() and not name.startswith(("boards/", "training/", "tests/")):
             (target / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(source, target / name)
     for function in FUNCTIONS:

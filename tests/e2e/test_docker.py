@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 import yaml
 
+from pcb_aoi import __version__
 from tests.e2e import images
 from tests.e2e.engine import Engine
 from tests.e2e.programs import VERSIONS
@@ -32,7 +33,7 @@ PORTS = {
 }
 STORE_IMAGE = images.helpers(NEWEST)[2]
 LOCAL = ("--platform", "local", "--no-pull")
-BASE = "pcb-aoi-base:0.1.0-cpu"
+BASE = f"pcb-aoi-base:{__version__}-cpu"
 
 
 def table(output: str) -> dict[str, list[str]]:

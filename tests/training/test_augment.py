@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from training import augment
-from training.scene import IGNORED, Scene
+from training.data import augment
+from training.data.scene import IGNORED, Scene
 
 SCRATCH = 6
 
