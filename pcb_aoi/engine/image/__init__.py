@@ -6,6 +6,7 @@ import io
 import struct
 import threading
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import imagecodecs
@@ -53,7 +54,23 @@ class Frame:
     """The file ends early; the missing pixels are what the decoder left there."""
 
 
-def decode(data: bytes, max_megapixels: float) -> Frame:
+class Limits:
+    """What a file may cost, asked as soon as its header is read and before any pixel is decoded."""
+
+    def __init__(self, max_megapixels: float, on_size: Callable[[float], None] | None = None) -> None:
+        """`on_size` is told the megapixels of the picture that is about to be decoded."""
+        self.max_megapixels = max_megapixels
+        self._on_size = on_size
+
+    def check(self, width: int, height: int) -> None:
+        """Raise TooLarge for a picture over the limit."""
+        if width * height > int(self.max_megapixels * 1e6):
+            raise TooLarge(f"image has {width * height / 1e6:.1f} MP; limit is {self.max_megapixels:g} MP")
+        if self._on_size:
+            self._on_size(width * height / 1e6)
+
+
+def decode(data: bytes, max_megapixels: float, on_size: Callable[[float], None] | None = None) -> Frame:
     """Decode the first frame of an image file, upright as its EXIF orientation says.
 
     Grey stays one channel. Transparency is ignored, as CVAT ignores it when it shows the frame. Samples of more
@@ -72,29 +89,29 @@ def decode(data: bytes, max_megapixels: float) -> Frame:
         # Pillow raises at twice this number of pixels, whatever the header of an embedded frame says.
         Image.MAX_IMAGE_PIXELS = int(max_megapixels * 1e6)
         try:
-            return _read(data, max_megapixels)
+            return _read(data, Limits(max_megapixels, on_size))
         finally:
             Image.MAX_IMAGE_PIXELS = limit
 
 
-def _read(data: bytes, max_megapixels: float) -> Frame:
+def _read(data: bytes, limits: Limits) -> Frame:
     """Hand the file to the reader of its format."""
     if pnm.is_pnm(data):
-        return _pnm(data, max_megapixels)
+        return _pnm(data, limits)
     if tiff.is_tiff(data):
         try:
-            return _tiff(data, max_megapixels)
+            return _tiff(data, limits)
         except tiff.NotRead:
             pass  # what Pillow reads is better than nothing
     head = png.header(data)
     if head is not None:
-        return _png(data, head, max_megapixels)
-    return _pillow(data, max_megapixels)
+        return _png(data, head, limits)
+    return _pillow(data, limits)
 
 
-def _pnm(data: bytes, max_megapixels: float) -> Frame:
+def _pnm(data: bytes, limits: Limits) -> Frame:
     head = pnm.Header(data)
-    _fits(head.width, head.height, max_megapixels)
+    limits.check(head.width, head.height)
     samples, rows = pnm.read(data, head)
     if not rows:
         raise _bad("not one row is whole")
@@ -102,31 +119,31 @@ def _pnm(data: bytes, max_megapixels: float) -> Frame:
     return Frame(to_8_bit(samples), "PPM", mode, rows < head.height)
 
 
-def _tiff(data: bytes, max_megapixels: float) -> Frame:
+def _tiff(data: bytes, limits: Limits) -> Frame:
     file = tiff.File(data)
-    _fits(file.width, file.height, max_megapixels)
+    limits.check(file.width, file.height)
     picture = file.read()
     return Frame(_turned(picture.pixels, picture.orientation), "TIFF", picture.mode, picture.missing > 0)
 
 
-def _png(data: bytes, head: png.Header, max_megapixels: float) -> Frame:
+def _png(data: bytes, head: png.Header, limits: Limits) -> Frame:
     """Read a PNG, if need be a second time after its repair."""
-    _fits(head.width, head.height, max_megapixels)
+    limits.check(head.width, head.height)
     read = _png_of_16_bits if head.bits == 16 and head.colour else _pillow_strictly
     try:
-        return read(data, max_megapixels)
+        return read(data, limits)
     except TooLarge:
         raise
     except Exception as error:  # Pillow's, imagecodecs': there is no common one
         mended, whole = png.repair(data, head)
         try:
-            frame = read(mended, max_megapixels)
+            frame = read(mended, limits)
         except Exception:
             raise _bad(error) from error
         return replace(frame, truncated=not whole)
 
 
-def _png_of_16_bits(data: bytes, _: float) -> Frame:
+def _png_of_16_bits(data: bytes, _: Limits) -> Frame:
     """Colour, and grey with transparency, of 16 bits: Pillow would keep the high byte of each sample."""
     samples = imagecodecs.png_decode(data)
     colours = samples[..., :1].squeeze(2) if samples.ndim == 3 and samples.shape[2] == 2 else samples[..., :3]
@@ -134,17 +151,17 @@ def _png_of_16_bits(data: bytes, _: float) -> Frame:
     return Frame(_turned(to_8_bit(np.ascontiguousarray(colours)), orientation), "PNG", "16-bit colour", False)
 
 
-def _pillow(data: bytes, max_megapixels: float) -> Frame:
+def _pillow(data: bytes, limits: Limits) -> Frame:
     """Read any other format; a damaged file twice, on a black and on a white canvas: what differs was not delivered."""
     try:
-        return _pillow_strictly(data, max_megapixels)
+        return _pillow_strictly(data, limits)
     except UnsupportedImage as error:
         first: Exception = error
     except _UNREADABLE as error:
         first = error
     ImageFile.LOAD_TRUNCATED_IMAGES = True
     try:
-        with _opened(data, max_megapixels, 0) as black, _opened(data, max_megapixels, 255) as white:
+        with _opened(data, limits, 0) as black, _opened(data, limits, 255) as white:
             if not (np.asarray(black) == np.asarray(white)).any():
                 raise _bad(first)
             return replace(_frame(black), truncated=True)
@@ -156,8 +173,8 @@ def _pillow(data: bytes, max_megapixels: float) -> Frame:
         ImageFile.LOAD_TRUNCATED_IMAGES = False
 
 
-def _pillow_strictly(data: bytes, max_megapixels: float) -> Frame:
-    with _opened(data, max_megapixels) as image:
+def _pillow_strictly(data: bytes, limits: Limits) -> Frame:
+    with _opened(data, limits) as image:
         return _frame(image)
 
 
@@ -170,12 +187,7 @@ def _bad(cause: Exception | str) -> BadImage:
     return BadImage("image data is damaged: no pixel decodes", detail=detail)
 
 
-def _fits(width: int, height: int, max_megapixels: float) -> None:
-    if width * height > int(max_megapixels * 1e6):
-        raise TooLarge(f"image has {width * height / 1e6:.1f} MP; limit is {max_megapixels:g} MP")
-
-
-def _opened(data: bytes, max_megapixels: float, canvas: int | None = None) -> Image.Image:
+def _opened(data: bytes, limits: Limits, canvas: int | None = None) -> Image.Image:
     """Load with Pillow; `canvas` is the value of what the decoder never writes."""
     try:
         image = Image.open(io.BytesIO(data), formats=FORMATS)
@@ -184,8 +196,10 @@ def _opened(data: bytes, max_megapixels: float, canvas: int | None = None) -> Im
             f"cannot identify image; supported: {_SUPPORTED}", detail=f"first bytes {data[:8].hex()}"
         ) from error
     except Image.DecompressionBombError as error:
-        raise TooLarge(f"image has more than {2 * max_megapixels:g} MP; limit is {max_megapixels:g} MP") from error
-    _fits(*image.size, max_megapixels)
+        raise TooLarge(
+            f"image has more than {2 * limits.max_megapixels:g} MP; limit is {limits.max_megapixels:g} MP"
+        ) from error
+    limits.check(*image.size)
     if canvas is not None:
         image.load_prepare()
         bands = len(image.getbands())
@@ -193,7 +207,7 @@ def _opened(data: bytes, max_megapixels: float, canvas: int | None = None) -> Im
     try:
         image.load()
     except Image.DecompressionBombError as error:
-        raise TooLarge(f"image has more than {max_megapixels:g} MP") from error
+        raise TooLarge(f"image has more than {limits.max_megapixels:g} MP") from error
     return image
 
 

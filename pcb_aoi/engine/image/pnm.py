@@ -77,7 +77,8 @@ def _bits(text: bytes) -> Samples:
     """Zeros and ones, with or without blanks between them; 1 is black."""
     digits = np.frombuffer(text, np.uint8)
     digits = digits[(digits == ord("0")) | (digits == ord("1"))]
-    return np.subtract(ord("1"), digits, dtype=np.uint8)
+    values: Samples = ord("1") - digits
+    return values
 
 
 def _numbers(text: bytes) -> Samples:
