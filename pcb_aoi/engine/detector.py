@@ -107,7 +107,7 @@ class Detector:
         bound, floor = at_least(merged_from), chains.floor(merged_from, self._gaps)
         grid = tiles.plan(height, width, self.config.tile, self.config.overlap, scale)
         self._check_time(len(grid), deadline)
-        negative = self._bright_copper and polarity.thresholded(image)
+        negative, doubt = self._polarity(image)
         parts: list[Detections] = []
         owners: list[npt.NDArray[np.intp]] = []
         over = bad = 0
@@ -139,8 +139,19 @@ class Detector:
         merged, surplus = merge.across_tiles(everything, owners_of, grid, self._gaps)
         result = _to_image(merged[merged.scores >= at_least(threshold)], grid, height, width)
         watch.lap("merge")
-        notes = self._warnings(height, width, over + surplus, bad)
+        notes = (*doubt, *self._warnings(height, width, over + surplus, bad))
         return Result(result, len(grid), watch.ms, notes)
+
+    def _polarity(self, image: UInt8) -> tuple[bool, tuple[str, ...]]:
+        """Whether the weights see the picture's negative, and what is to be said about it."""
+        if not self._bright_copper:
+            return False, ()
+        if self.settings.copper != "auto":
+            return self.settings.copper == "dark", ()
+        seen = polarity.evidence(image)
+        side = "dark, as in a thresholded picture" if seen.thresholded else "bright, as a camera shows it"
+        doubt = f"copper was taken as {side}, with little evidence: set PCB_AOI_COPPER to dark or bright"
+        return seen.thresholded, (doubt,) if seen.weak else ()
 
     def _check_time(self, count: int, deadline: float) -> None:
         need, have = count * self.session.seconds_per_tile, deadline - time.monotonic()
