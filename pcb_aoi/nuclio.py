@@ -86,7 +86,7 @@ def _answer(
     shapes = response.shapes(result.detections, detector.config, height, width)
     labels = Counter(detector.config.slugs[label] for label in result.detections.labels.tolist())
     facts.update(tiles=result.tiles, detections=dict(labels))
-    facts["warnings"] = [*(["the image file is truncated"] if frame.truncated else []), *result.warnings]
+    facts["warnings"] = [*frame.warnings(), *result.warnings]
     watch.lap("respond")
     return shapes, {stage: value for stage, value in watch.ms.items() if stage != "_"}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import struct
 import threading
 import warnings
@@ -38,6 +39,10 @@ _UNREADABLE = (
     struct.error,
 )
 
+# A quarter of the range. A board has copper and laminate; less is a wrong depth, a lens cap, an empty frame.
+_FEW_LEVELS = 64
+_SAMPLES = 1 << 15
+
 # Pillow has one switch for the whole process, which changes what every other thread decodes.
 _LOCK = threading.Lock()
 
@@ -51,7 +56,15 @@ class Frame:
     mode: str
     """Pillow's mode of the file, before conversion."""
     truncated: bool
-    """The file ends early; the missing pixels are what the decoder left there."""
+    """The file ends early or is damaged; the missing pixels are what the decoder left there."""
+
+    def warnings(self) -> tuple[str, ...]:
+        """What the client is told of the pixels."""
+        notes = ["the image file is truncated"] if self.truncated else []
+        levels = _levels(self.pixels)
+        if levels < _FEW_LEVELS:
+            notes.append(f"the picture uses {levels} of 256 grey levels: one tone, or read too dark")
+        return tuple(notes)
 
 
 class Limits:
@@ -68,6 +81,13 @@ class Limits:
             raise TooLarge(f"image has {width * height / 1e6:.1f} MP; limit is {self.max_megapixels:g} MP")
         if self._on_size:
             self._on_size(width * height / 1e6)
+
+
+def _levels(pixels: UInt8) -> int:
+    """From how dark to how bright the picture goes, in grey levels, but for one pixel in a thousand at either end."""
+    step = max(1, math.isqrt(pixels.shape[0] * pixels.shape[1] // _SAMPLES))
+    low, high = np.quantile(pixels[::step, ::step], (0.001, 0.999), method="nearest")
+    return int(high) - int(low) + 1
 
 
 def decode(data: bytes, max_megapixels: float, on_size: Callable[[float], None] | None = None) -> Frame:
