@@ -41,6 +41,11 @@ class Decoder:
         self._child: subprocess.Popen[bytes] | None = None
         self._socket: socket.socket | None = None
 
+    @property
+    def pid(self) -> int:
+        """Of the child; 0 while there is none."""
+        return self._child.pid if self._child else 0
+
     def start(self) -> None:
         """Start the child ahead of the first frame."""
         with self._lock:
