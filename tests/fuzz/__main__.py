@@ -22,6 +22,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from fuzz.mutate import mutants
+
 from pcb_aoi.engine.image import Frame
 from pcb_aoi.engine.image.child import Decoder
 from pcb_aoi.errors import DeadlineExceeded, FrameError, PcbAoiError, TooLarge
@@ -64,7 +65,7 @@ def run(count: int, seed: int) -> tuple[dict[str, Any], list[tuple[str, str, byt
         _forget_peak(pid)
         before, cpu = _memory(pid, "VmRSS"), _cpu(pid)
         started = time.perf_counter()
-        pixels = 0
+        pixels, cost_too_much = 0, False
         try:
             frame = decoder.decode(data, MEGAPIXELS, 60)
             outcomes["truncated" if frame.truncated else "whole"] += 1
@@ -73,11 +74,15 @@ def run(count: int, seed: int) -> tuple[dict[str, Any], list[tuple[str, str, byt
                 broken.append((name, problem, data))
         except (FrameError, TooLarge, DeadlineExceeded) as error:
             outcomes[error.code] += 1
+            cost_too_much = isinstance(error, TooLarge)
             pixels = int(MEGAPIXELS * 1e6) if isinstance(error, TooLarge) else pixels
         except PcbAoiError as error:
             broken.append((name, f"{type(error).__name__}: {error}", data))
-        if decoder.pid != pid:  # it ended itself, as it should when a file costs too much
+        if decoder.pid != pid:
+            # It ended itself, as it should when a file costs too much, and for no other reason.
             slowest = max(slowest, time.perf_counter() - started)
+            if not cost_too_much:
+                broken.append((name, "the decoder ended", data))
             continue
         seconds = _cpu(pid) - cpu
         beyond = _memory(pid, "VmHWM") - before - pixels * _BYTES_PER_PIXEL / 2**20

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fuzz.__main__ import run
 from fuzz.mutate import corpus
+
 from pcb_aoi.engine import image
 
 

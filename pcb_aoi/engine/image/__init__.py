@@ -16,7 +16,7 @@ from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError, features
 
 from pcb_aoi.engine.image import png, pnm, tiff
 from pcb_aoi.engine.image.depth import UInt8, to_8_bit
-from pcb_aoi.errors import BadImage, TooLarge, UnsupportedImage
+from pcb_aoi.errors import BadImage, PcbAoiError, TooLarge, UnsupportedImage
 
 # Named one by one: every further decoder (EPS, PSD, FITS, ...) is a way in that no annotator needs. MPO, the stereo
 # JPEG of phones, comes in as JPEG: it has no entry of its own in Pillow's table.
@@ -110,6 +110,10 @@ def decode(data: bytes, max_megapixels: float, on_size: Callable[[float], None] 
         Image.MAX_IMAGE_PIXELS = int(max_megapixels * 1e6)
         try:
             return _read(data, Limits(max_megapixels, on_size))
+        except (PcbAoiError, MemoryError):
+            raise
+        except Exception as error:  # a decoder's, on a file that no list of errors foresees
+            raise _bad(error) from error
         finally:
             Image.MAX_IMAGE_PIXELS = limit
 
@@ -121,7 +125,9 @@ def _read(data: bytes, limits: Limits) -> Frame:
     if tiff.is_tiff(data):
         try:
             return _tiff(data, limits)
-        except tiff.NotRead:
+        except (PcbAoiError, MemoryError):
+            raise
+        except Exception:  # tifffile raises what its parsing runs into
             pass  # what Pillow reads is better than nothing
     head = png.header(data)
     if head is not None:

@@ -63,7 +63,7 @@ class Decoder:
             connection = self._connection()
             connection.settimeout(max(seconds, 0.001))
             try:
-                order = json.dumps({"max_megapixels": max_megapixels}).encode()
+                order = json.dumps({"max_megapixels": max_megapixels, "cpu_s": [SECONDS, SECONDS_PER_MP]}).encode()
                 connection.sendall(_HEADER.pack(len(order), len(data)) + order)
                 connection.sendall(data)
                 return _receive(connection)
@@ -92,7 +92,7 @@ class Decoder:
         with theirs:
             # One thread: the child has nothing to multiply, and every pool reserves memory.
             environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
-            command = [sys.executable, "-m", "pcb_aoi.engine.image.child", str(theirs.fileno())]
+            command = [sys.executable, "-m", "pcb_aoi.engine.image.child", str(theirs.fileno()), str(MEMORY_MIB)]
             self._child = subprocess.Popen(
                 command,
                 pass_fds=[theirs.fileno()],
@@ -112,7 +112,9 @@ class Decoder:
         self._end()
         if code == -signal.SIGPROF:
             return errors.TooLarge("the image takes too long to decode for its size; save it in another format")
-        return errors.TooLarge("the image takes too much memory to decode", detail=f"the decoder ended with {code}")
+        if code == -signal.SIGKILL:  # the kernel's, or the container's, when memory runs out
+            return errors.TooLarge("the image takes too much memory to decode")
+        return errors.BadImage("the image ends its decoder", detail=f"exit status {code}")
 
     def _end(self) -> None:
         if self._socket is not None:
@@ -136,9 +138,9 @@ def _receive(connection: socket.socket) -> Frame:
     return Frame(pixels.reshape(answer["shape"]), answer["format"], answer["mode"], answer["truncated"])
 
 
-def serve(connection: socket.socket) -> None:
+def serve(connection: socket.socket, memory_mib: int) -> None:
     """Decode what comes until the other side is gone."""
-    limit = MEMORY_MIB << 20
+    limit = memory_mib << 20
     resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
     signal.signal(signal.SIGPROF, signal.SIG_DFL)  # ends the process, even inside a decoder
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
@@ -161,7 +163,8 @@ def serve(connection: socket.socket) -> None:
 
 def _decode(data: bytes, order: dict[str, Any], descriptors: list[int]) -> dict[str, Any]:
     def on_size(megapixels: float) -> None:
-        signal.setitimer(signal.ITIMER_PROF, SECONDS + SECONDS_PER_MP * megapixels)
+        base, each = order["cpu_s"]
+        signal.setitimer(signal.ITIMER_PROF, base + each * megapixels)
 
     on_size(0)
     frame = decode(data, order["max_megapixels"], on_size)
@@ -176,4 +179,4 @@ def _decode(data: bytes, order: dict[str, Any], descriptors: list[int]) -> dict[
 
 if __name__ == "__main__":
     with socket.socket(fileno=int(sys.argv[1])) as parent:
-        serve(parent)
+        serve(parent, int(sys.argv[2]))

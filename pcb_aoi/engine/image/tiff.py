@@ -66,7 +66,7 @@ class File:
         except Exception as error:  # tifffile raises what its parsing runs into
             raise NotRead(f"{type(error).__name__}: {error}") from error
         if page.compression not in _COMPRESSIONS or page.dtype is None or page.imagedepth != 1 or page.is_subsampled:
-            raise NotRead(f"compression {int(page.compression)}, {page.bitspersample} bits")
+            raise NotRead(f"compression {page.compression}, {page.bitspersample} bits")
 
     def read(self) -> Picture:
         """Decode the page.
