@@ -176,7 +176,14 @@ FAULTS: dict[str, tuple[Callable[[Path], None], str]] = {
     "no english": (mutate_map("    en: Open\n", ""), "missing key 'en'"),
     "port taken": (mutate_map("port: 32101", "port: 32102"), "'32102' is given twice"),
     "id": (mutate_map("id: pcb-inner-layer", "id: PCB_inner"), "lower-case"),
-    "main.py": (mutate("main.py", "pcb_aoi.nuclio", "somewhere"), "entry points"),
+    "main.py does not import": (mutate("main.py", "from pcb_aoi", "from somewhere"), "cannot be imported"),
+    "main.py ends the process": (mutate("main.py", "FOLDER =", "raise SystemExit(3)\nFOLDER ="), "SystemExit: 3"),
+    "no handler": (mutate("main.py", "def handler(", "def handle("), "must define handler"),
+    "no init_context": (mutate("main.py", "def init_context(", "def init("), "looks for init_context"),
+    "handler defined elsewhere": (
+        mutate("main.py", "def handler(context, event):", "handler = nuclio.handle\n\n\ndef unused(context, event):"),
+        r"looks for init_context in the module that handler was defined in \(pcb_aoi.nuclio\)",
+    ),
 }
 
 

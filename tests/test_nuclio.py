@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +18,14 @@ import pytest
 from calling import Function
 from files import encode
 
-from pcb_aoi import __version__
+from pcb_aoi import __version__, nuclio
+from pcb_aoi.commands import check
 from pcb_aoi.errors import ConfigError, MissingWeights, PcbAoiError
 
 BOARD = analytic.board(112, 192, [(16, 16, 48, 32), (32, 64, 160, 80)])
 PNG = encode(BOARD)
+ROOT = Path(__file__).resolve().parents[1]
+FUNCTIONS = sorted(path.parent for path in (ROOT / "functions").glob("*/main.py"))
 STAGES = ["decode", "tile", "infer", "merge", "respond"]
 
 
@@ -160,3 +166,65 @@ def test_the_body_may_come_parsed_or_not(function: Function, content_type: str |
     response = function.module.handler(function.context, event)
     assert response.status_code == 200
     assert len(json.loads(response.body)) == 2
+
+
+# nuclio's wrapper, as far as it finds the two functions of a main.py.
+AS_NUCLIO_DOES = """
+import sys
+module = __import__("main")
+beside = sys.modules[module.handler.__module__]
+print(module.__file__, callable(getattr(beside, "init_context", None)))
+"""
+
+
+@pytest.mark.parametrize("folder", FUNCTIONS, ids=lambda folder: folder.name)
+def test_nuclio_finds_init_context(folder: Path) -> None:
+    path = os.pathsep.join([str(folder), str(ROOT)])
+    environment = {**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
+    command = [sys.executable, "-c", AS_NUCLIO_DOES]
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert result.stdout.split() == [str(folder / "main.py"), "True"]
+
+
+def test_where_nuclio_finds_no_init_context_there_is_none(function: Function) -> None:
+    assert nuclio.init_context_of(function.module.handler) is function.module.init_context
+    # Bound in a main.py, and defined elsewhere: what the module of main.py has is not looked at.
+    assert nuclio.init_context_of(nuclio.handle) is None
+    assert nuclio.init_context_of(json.loads) is None
+    assert nuclio.init_context_of(None) is None
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
+def test_a_worker_without_a_model_says_so(function: Function, method: str) -> None:
+    """What nuclio makes of a main.py whose init_context it does not find."""
+    function.new_log()
+    context = nuclio_sdk.Context(logger=function.context.logger)
+    response = function.module.handler(context, nuclio_sdk.Event(body=b"", method=method))
+    assert response.status_code == 500
+    answer = json.loads(response.body)
+    assert answer["code"] == "no_model"
+    assert "no model is loaded" in answer["message"]
+    (line,) = function.new_log()
+    assert line["with"]["code"] == "no_model"
+    assert "define both in main.py" in line["with"]["detail"]
+
+
+def test_check_imports_each_main_alone_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    before, path = set(sys.modules), list(sys.path)
+    for name in ("one", "two"):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "beside.py").write_text(f"NAME = {name!r}\n", "utf-8")
+        main = analytic.MAIN + f"\n\nimport beside\n\nassert beside.NAME == {name!r}\n"
+        (folder / "main.py").write_text(main, "utf-8")
+        check._check_entry(folder / "main.py")
+        assert sorted(file.name for file in folder.iterdir()) == ["beside.py", "main.py"]
+    assert set(sys.modules) == before
+    assert sys.path == path
+
+
+def test_a_static_check_needs_no_onnxruntime() -> None:
+    code = "import sys; sys.modules['onnxruntime'] = None; from pcb_aoi import cli; sys.exit(cli.main(sys.argv[1:]))"
+    command = [sys.executable, "-c", code, "check", "--static", "--root", str(ROOT)]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
