@@ -84,6 +84,9 @@ class Decoder:
         with self._lock:
             self._end()
 
+    def __del__(self) -> None:
+        self._end()
+
     def _connection(self) -> socket.socket:
         if self._socket is not None and self._child is not None and self._child.poll() is None:
             return self._socket
