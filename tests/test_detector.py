@@ -117,9 +117,11 @@ def test_the_default_threshold_is_model_yamls_unless_ops_set_one(folder: Path) -
     assert len(Detector.load(folder, Settings(threshold=0.7)).detect(image).detections) == 0
 
 
-@pytest.mark.parametrize(("pitch", "factor"), [(10, 1), (6, 1), (20, 1), (40, 4), (2.5, 0.25)])
-def test_pitch_outside_the_models_range_is_brought_to_its_own(folder: Path, pitch: float, factor: float) -> None:
-    """The model is native at 10 um/px and takes 6 to 20. Boxes are answered in the image's own pixels."""
+@pytest.mark.parametrize(
+    ("pitch", "factor"), [(10, 1), (9, 1), (11, 1), (6, 0.6), (8, 0.8), (12, 1.2), (20, 2), (40, 4), (2.5, 0.25)]
+)
+def test_a_pitch_over_15_percent_off_is_brought_to_the_models_own(folder: Path, pitch: float, factor: float) -> None:
+    """The model is native at 10 um/px. Boxes are answered in the image's own pixels."""
     size = round(200 / factor)
     box = tuple(round(value / factor) for value in (40, 60, 140, 100))
     result = Detector.load(folder, Settings(um_per_px=pitch)).detect(analytic.board(size, size, [box]))  # type: ignore[list-item]

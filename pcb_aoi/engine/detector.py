@@ -101,10 +101,8 @@ class Detector:
         watch, classes = Stopwatch(), len(self.config.slugs)
         height, width = image.shape[:2]
         scale = self.config.pitch.scale(self.settings.um_per_px)
-        # Above the model's own threshold, one only takes away: the answer is merged as there. Else a box that hides
-        # another would itself be gone at a threshold between their scores, and the other one come back.
-        merged_from = min(threshold, self.config.threshold)
-        bound, floor = at_least(merged_from), chains.floor(merged_from, self._gaps)
+        steps = merge.levels(threshold, self.config.threshold)
+        bound, floor = at_least(steps[-1]), chains.floor(steps[-1], self._gaps)
         grid = tiles.plan(height, width, self.config.tile, self.config.overlap, scale)
         self._check_time(len(grid), deadline)
         negative, doubt = self._polarity(image)
@@ -123,7 +121,7 @@ class Detector:
             wanted = (candidates.detections.scores >= bound) | (self._gaps[candidates.detections.labels] >= 0)
             owner = candidates.tile[wanted] + first
             found, good = _onto_board(candidates.detections[wanted], owner, grid)
-            found, owner, dropped = merge.per_tile(found, owner[good], classes)
+            found, owner, dropped = merge.per_tile(found, owner[good], classes, threshold)
             parts.append(found)
             owners.append(owner)
             over += dropped
@@ -136,7 +134,8 @@ class Detector:
         if bad and not any(len(part) for part in parts):
             raise ModelError("the model gives numbers that are not finite", detail=f"in {bad} output tensors")
         everything, owners_of = Detections.concatenate(parts), np.concatenate(owners)
-        merged, surplus = merge.across_tiles(everything, owners_of, grid, self._gaps)
+        merged, surplus = merge.answer(everything, owners_of, grid, self._gaps, steps)
+        merged = merge.one_label_a_place(merged, self.config.exclusive)
         result = _to_image(merged[merged.scores >= at_least(threshold)], grid, height, width)
         watch.lap("merge")
         notes = (*doubt, *self._warnings(height, width, over + surplus, bad))
@@ -155,7 +154,11 @@ class Detector:
 
     def _check_time(self, count: int, deadline: float) -> None:
         need, have = count * self.session.seconds_per_tile, deadline - time.monotonic()
-        # The estimate is a mean of few calls on a machine that others use too: refuse what is clearly hopeless only.
+        # The estimate is a mean of few calls on a machine that others use too: refuse what is clearly hopeless only,
+        # and not before the speed has been measured anew. A refusal runs no tile: else the next board would meet the
+        # same estimate, for ever.
+        if need > 1.25 * have:
+            need, have = count * self.session.measure(), deadline - time.monotonic()
         if need > 1.25 * have:
             raise DeadlineExceeded(f"{count} tiles need about {need:.0f} s, {have:.0f} s are left")
 
