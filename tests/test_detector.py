@@ -158,6 +158,21 @@ def test_a_board_that_cannot_be_done_in_time_is_refused_before_the_first_tile(de
     assert not ran
 
 
+def test_a_board_is_not_refused_for_a_stall_that_is_over(detector: Detector) -> None:
+    """A machine that was busy once leaves a bad estimate; a refusal runs no tile, so nothing else would mend it."""
+    detector.session.seconds_per_tile = 3600.0
+    image = analytic.board(400, 400, [(40, 60, 140, 100)])
+    assert len(detector.detect(image, deadline=time.monotonic() + 30).detections) == 1
+    assert detector.session.seconds_per_tile < 60
+
+
+def test_the_warning_of_dropped_detections_counts_those_that_were_asked_for(folder: Path) -> None:
+    """At the default threshold a tile of noise has few detections, and thousands of candidates below it."""
+    detector = Detector.load(folder, Settings(threshold=0.99))
+    noise = np.random.default_rng(0).integers(0, 200, (300, 300), dtype=np.uint8)
+    assert detector.detect(noise).warnings == ()
+
+
 def test_the_deadline_is_kept_between_batches(detector: Detector, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Detector, "_check_time", lambda *_: None)
     with pytest.raises(DeadlineExceeded, match="out of time after 1 of"):
