@@ -217,3 +217,24 @@ def test_nothing_but_nan_is_an_error_and_not_an_empty_answer(
     poisoned(detector, monkeypatch, slice(None))
     with pytest.raises(ModelError, match="not finite"):
         detector.detect(analytic.board(64, 64, [(0, 40, 64, 60)]))
+
+
+def test_scores_above_one_are_one(detector: Detector, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = detector.session.run
+    monkeypatch.setattr(
+        detector.session, "run", lambda tiles: [part * 3e38 if i else part for i, part in enumerate(run(tiles))]
+    )
+    found = detector.detect(analytic.board(64, 64, [(10, 10, 30, 30)])).detections
+    assert found.scores.tolist() == [1.0]
+
+
+def test_infinite_outputs_are_warned_of(detector: Detector, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = detector.session.run
+
+    def bad(tiles: np.ndarray) -> list[np.ndarray]:
+        boxes, scores = run(tiles)
+        boxes[:, :30] = np.inf
+        return [boxes, scores]
+
+    monkeypatch.setattr(detector.session, "run", bad)
+    assert "not finite" in detector.detect(analytic.board(64, 64, [(0, 40, 64, 60)])).warnings[0]

@@ -125,7 +125,7 @@ class Detector:
             parts.append(found)
             owners.append(owner)
             over += dropped
-            bad += sum(int(np.isnan(output).any()) for output in outputs if not np.isfinite(output.sum()))
+            bad += sum(not np.isfinite(output).all() for output in outputs)
             watch.lap("merge")
             if time.monotonic() > deadline:
                 raise DeadlineExceeded(
@@ -190,7 +190,7 @@ def _onto_board(found: Detections, tile: npt.NDArray[np.intp], grid: Grid) -> tu
     boxes = np.where(finite[:, None], found.boxes, 0) + np.tile(bounds[:, :2], 2)
     boxes = np.clip(boxes, np.tile(bounds[:, :2], 2), np.tile(limit, 2)).astype(np.float32)
     good = finite & (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
-    return Detections(boxes, found.scores, found.labels)[good], good
+    return Detections(boxes, found.scores.clip(0, 1), found.labels)[good], good
 
 
 def _to_image(found: Detections, grid: Grid, height: int, width: int) -> Detections:

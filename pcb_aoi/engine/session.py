@@ -82,7 +82,13 @@ class Session:
             if any(sign in str(error).lower() for sign in _OUT_OF_MEMORY):
                 raise OutOfMemory("the device is out of memory", detail=str(error)) from error
             raise ModelError("inference failed", detail=f"{type(error).__name__}: {error}") from error
-        return [np.asarray(output)[:count].astype(np.float32, copy=False) for output in outputs]
+        arrays = [np.asarray(output) for output in outputs]
+        if self._head.batched and any(array.ndim == 0 or len(array) != len(tiles) for array in arrays):
+            raise ModelError(
+                f"{self._config.model}: of {len(tiles)} tiles fed, the outputs hold {heads.shapes(arrays)}: the export "
+                "froze its batch; export it with a dynamic batch, or set PCB_AOI_BATCH=1"
+            )
+        return [array[:count].astype(np.float32, copy=False) for array in arrays]
 
     def _in_batches(self, tiles: UInt8) -> list[Float32]:
         """The caller may have cut its tiles before the batch was halved: they are never sent in one piece again."""
