@@ -56,6 +56,24 @@ def found(folder: Path, settings: Settings | None = None) -> list[list[float]]:
     return [list(box) for box in found.boxes.tolist()]
 
 
+def frozen_reshape(proto: onnx.ModelProto) -> None:
+    """An export that was traced with one picture: a reshape holds the batch at 1, whatever is fed."""
+    for output, last in zip(proto.graph.output, (4, 2), strict=True):
+        inner = output.name + "_inner"
+        for node in proto.graph.node:
+            node.output[:] = [inner if name == output.name else name for name in node.output]
+        proto.graph.initializer.append(numpy_helper.from_array(np.array([1, -1, last]), output.name + "_shape"))
+        proto.graph.node.append(helper.make_node("Reshape", [inner, output.name + "_shape"], [output.name]))
+
+
+def test_an_export_that_froze_its_batch_is_refused_and_not_misread(folder: Path) -> None:
+    """All boxes would be answered on the first tile."""
+    rewrite(folder, frozen_reshape)
+    assert found(folder)  # one tile a call, as on the CPU
+    with pytest.raises(ModelError, match=r"the export froze its batch.*PCB_AOI_BATCH=1"):
+        Detector.load(folder, Settings(batch=4))
+
+
 @pytest.mark.parametrize("batch", [2, 3, 8, 64])
 def test_the_batch_does_not_change_the_answer(folder: Path, batch: int) -> None:
     alone = found(folder)

@@ -105,13 +105,11 @@ class Detector:
         watch, classes = Stopwatch(), len(self.config.slugs)
         height, width = image.shape[:2]
         scale = self.config.pitch.scale(self.settings.um_per_px)
-        # Above the model's own threshold, one only takes away: the answer is merged as there. Else a box that hides
-        # another would itself be gone at a threshold between their scores, and the other one come back.
-        merged_from = min(threshold, self.config.threshold)
-        bound, floor = at_least(merged_from), chains.floor(merged_from, self._gaps)
+        steps = merge.levels(threshold, self.config.threshold)
+        bound, floor = at_least(steps[-1]), chains.floor(steps[-1], self._gaps)
         grid = tiles.plan(height, width, self.config.tile, self.config.overlap, scale)
         self._check_time(len(grid), deadline)
-        negative = self._bright_copper and polarity.thresholded(image)
+        negative, doubt = self._polarity(image)
         parts: list[Detections] = []
         owners: list[npt.NDArray[np.intp]] = []
         over = bad = 0
@@ -127,11 +125,11 @@ class Detector:
             wanted = (candidates.detections.scores >= bound) | (self._gaps[candidates.detections.labels] >= 0)
             owner = candidates.tile[wanted] + first
             found, good = _onto_board(candidates.detections[wanted], owner, grid)
-            found, owner, dropped = merge.per_tile(found, owner[good], classes, self._most_per_tile)
+            found, owner, dropped = merge.per_tile(found, owner[good], classes, threshold, self._most_per_tile)
             parts.append(found)
             owners.append(owner)
             over += dropped
-            bad += sum(int(np.isnan(output).any()) for output in outputs if not np.isfinite(output.sum()))
+            bad += sum(not np.isfinite(output).all() for output in outputs)
             watch.lap("merge")
             if time.monotonic() > deadline:
                 raise DeadlineExceeded(
@@ -140,15 +138,31 @@ class Detector:
         if bad and not any(len(part) for part in parts):
             raise ModelError("the model gives numbers that are not finite", detail=f"in {bad} output tensors")
         everything, owners_of = Detections.concatenate(parts), np.concatenate(owners)
-        merged, surplus = merge.across_tiles(everything, owners_of, grid, self._gaps)
+        merged, surplus = merge.answer(everything, owners_of, grid, self._gaps, steps)
+        merged = merge.one_label_a_place(merged, self.config.exclusive)
         result = _to_image(merged[merged.scores >= at_least(threshold)], grid, height, width)
         watch.lap("merge")
-        notes = self._warnings(height, width, over + surplus, bad)
+        notes = (*doubt, *self._warnings(height, width, over + surplus, bad))
         return Result(result, len(grid), watch.ms, notes)
+
+    def _polarity(self, image: UInt8) -> tuple[bool, tuple[str, ...]]:
+        """Whether the weights see the picture's negative, and what is to be said about it."""
+        if not self._bright_copper:
+            return False, ()
+        if self.settings.copper != "auto":
+            return self.settings.copper == "dark", ()
+        seen = polarity.evidence(image)
+        side = "dark, as in a thresholded picture" if seen.thresholded else "bright, as a camera shows it"
+        doubt = f"copper was taken as {side}, with little evidence: set PCB_AOI_COPPER to dark or bright"
+        return seen.thresholded, (doubt,) if seen.weak else ()
 
     def _check_time(self, count: int, deadline: float) -> None:
         need, have = count * self.session.seconds_per_tile, deadline - time.monotonic()
-        # The estimate is a mean of few calls on a machine that others use too: refuse what is clearly hopeless only.
+        # The estimate is a mean of few calls on a machine that others use too: refuse what is clearly hopeless only,
+        # and not before the speed has been measured anew. A refusal runs no tile: else the next board would meet the
+        # same estimate, for ever.
+        if need > 1.25 * have:
+            need, have = count * self.session.measure(), deadline - time.monotonic()
         if need > 1.25 * have:
             raise DeadlineExceeded(f"{count} tiles need about {need:.0f} s, {have:.0f} s are left")
 
@@ -180,7 +194,7 @@ def _onto_board(found: Detections, tile: npt.NDArray[np.intp], grid: Grid) -> tu
     boxes = np.where(finite[:, None], found.boxes, 0) + np.tile(bounds[:, :2], 2)
     boxes = np.clip(boxes, np.tile(bounds[:, :2], 2), np.tile(limit, 2)).astype(np.float32)
     good = finite & (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
-    return Detections(boxes, found.scores, found.labels)[good], good
+    return Detections(boxes, found.scores.clip(0, 1), found.labels)[good], good
 
 
 def _to_image(found: Detections, grid: Grid, height: int, width: int) -> Detections:

@@ -5,18 +5,24 @@ Only boxes of the same label meet: what one label says of a place never hides wh
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
 from pcb_aoi.engine import boxes as bx
 from pcb_aoi.engine import chains
 from pcb_aoi.engine.detections import Bool, Detections, Float32
+from pcb_aoi.engine.heads.base import at_least
 from pcb_aoi.engine.tiles import Grid
 
 Index = npt.NDArray[np.intp]
 
 IOU = 0.5
 """Above this overlap, two boxes of one label are one defect."""
+SAME = 0.6
+"""Above this overlap, two boxes of labels that exclude each other are of one object."""
 COVERED = 0.5
 """A fragment goes when this share of it lies in boxes of a tile that saw more, which are then at least as sure."""
 NESTED = 0.8
@@ -28,28 +34,101 @@ empty."""
 BORDER = 12
 """A box that ends within this many pixels of its tile's border may go on beyond it. Detectors place the end of an
 object that leaves the picture a few pixels inside."""
+LEVELS = (0.25, 0.1, 0.05, 0.01, 0.0)
+"""Under the model's own threshold, answers are made at these, each on top of the one before."""
 MAX_PER_TILE = 1000
 MAX_TOTAL = 10_000
 
 _LEFT, _TOP, _RIGHT, _BOTTOM = range(4)
 
 
-def per_tile(found: Detections, tile: Index, classes: int, most: int = MAX_PER_TILE) -> tuple[Detections, Index, int]:
+def levels(threshold: float, own: float) -> list[float]:
+    """The thresholds at which an answer for `threshold` is merged, highest first.
+
+    Above the model's own threshold a higher one only takes away: the answer is merged as there. Else a box that hides
+    another would itself be gone at a threshold between their scores, and the other one come back.
+    """
+    if threshold >= own:
+        return [own]
+    between = [level for level in LEVELS if threshold < level < own]
+    lowest = max(level for level in LEVELS if level <= threshold)
+    return [own, *between, lowest]
+
+
+def answer(found: Detections, tile: Index, grid: Grid, gaps: Float32, steps: list[float]) -> tuple[Detections, int]:
+    """Merge all tiles' candidates into one per defect, best score first: what is sure at a higher step stays.
+
+    A lower threshold brings weaker candidates, and these may join what was apart or hide what stood alone. So each
+    step only adds: of what it merges, the boxes that no answer of a step before has at that place.
+
+    Args:
+        found: candidates of all tiles, in board pixels at the model's scale.
+        tile: (N,) the tile each is of.
+        grid: the tiles.
+        gaps: float32 (C,), which labels come in pieces (chains.py).
+        steps: as from `levels`.
+
+    Returns the merged detections and how many were over MAX_TOTAL.
+    """
+    kept, over, before = Detections.empty(), 0, math.inf
+    for step in steps:
+        wanted = found.scores >= at_least(chains.floor(step, gaps))
+        # Only pieces of labels that come in pieces count under the step itself.
+        wanted &= (found.scores >= at_least(step)) | (gaps[found.labels] >= 0)
+        merged, surplus = across_tiles(found[wanted], tile[wanted], grid, gaps)
+        over = max(over, surplus)
+        merged = merged[(merged.scores >= at_least(step)) & (merged.scores < at_least(before))]
+        kept = Detections.concatenate([kept, merged[~_seen(merged, kept)]])
+        before = step
+    return kept, over
+
+
+def one_label_a_place(found: Detections, groups: Sequence[Sequence[int]]) -> Detections:
+    """Of boxes at one place, with labels of one group, keep the surest: one object is not two things.
+
+    `found` must be best first. What is kept does not depend on boxes that are less sure, so answers at different
+    thresholds stay nested.
+    """
+    kept = np.ones(len(found), bool)
+    for group in groups:
+        member = np.flatnonzero(np.isin(found.labels, group))
+        best = bx.suppress(found.boxes[member], found.scores[member], np.zeros(len(member), np.intp), SAME)
+        kept[np.setdiff1d(member, member[best])] = False
+    return found[kept]
+
+
+def _seen(new: Detections, kept: Detections) -> Bool:
+    """(N,): a box of its label is there already, or most of one of the two lies in the other."""
+    both = Detections.concatenate([new, kept])
+    i, j = bx.touching(both.boxes, both.labels.astype(np.intp))
+    first, second = np.minimum(i, j), np.maximum(i, j)
+    pair = (first < len(new)) & (second >= len(new))
+    first, second = first[pair], second[pair]
+    area, shared = bx.area(both.boxes), bx.intersection(both.boxes[first], both.boxes[second])
+    seen = np.zeros(len(new), bool)
+    seen[first[shared > COVERED * np.minimum(area[first], area[second])]] = True
+    return seen
+
+
+def per_tile(
+    found: Detections, tile: Index, classes: int, threshold: float, most: int = MAX_PER_TILE
+) -> tuple[Detections, Index, int]:
     """Suppress doubles within each tile; `tile` (N,) says which tile a detection is of.
 
     At most `most` candidates of a tile, the best, are looked at: a threshold of 0 makes every anchor a
-    candidate. Returns what is left, its tiles, and how many candidates were over the limit.
+    candidate. Returns what is left, its tiles, and how many candidates from `threshold` up were over the limit.
     """
-    before = len(found)
+    wanted = int(np.count_nonzero(found.scores >= at_least(threshold)))
     order = np.lexsort((-found.scores, tile))
     # Position within the tile's run of the sorted order = rank by score within the tile.
     run_start = np.searchsorted(tile[order], tile[order], side="left")
-    order = np.sort(order[np.arange(before) - run_start < most])
+    order = np.sort(order[np.arange(len(found)) - run_start < most])
     found, tile = found[order], tile[order]
+    over = wanted - int(np.count_nonzero(found.scores >= at_least(threshold)))
     kept = bx.suppress(found.boxes, found.scores, tile * classes + found.labels, IOU)
     found, tile = found[kept], tile[kept]
     whole = ~_nested(found, tile * classes + found.labels)
-    return found[whole], tile[whole], before - len(order)
+    return found[whole], tile[whole], over
 
 
 def _nested(found: Detections, group: Index) -> Bool:

@@ -44,7 +44,7 @@ class Session:
         self._load()
         self.metadata: dict[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
         self.batch, self._fixed_batch = self._input_batch()
-        self.seconds_per_tile = self._warm_up()
+        self._warm_up()
 
     @property
     def provider(self) -> str:
@@ -82,7 +82,13 @@ class Session:
             if any(sign in str(error).lower() for sign in _OUT_OF_MEMORY):
                 raise OutOfMemory("the device is out of memory", detail=str(error)) from error
             raise ModelError("inference failed", detail=f"{type(error).__name__}: {error}") from error
-        return [np.asarray(output)[:count].astype(np.float32, copy=False) for output in outputs]
+        arrays = [np.asarray(output) for output in outputs]
+        if self._head.batched and any(array.ndim == 0 or len(array) != len(tiles) for array in arrays):
+            raise ModelError(
+                f"{self._config.model}: of {len(tiles)} tiles fed, the outputs hold {heads.shapes(arrays)}: the export "
+                "froze its batch; export it with a dynamic batch, or set PCB_AOI_BATCH=1"
+            )
+        return [array[:count].astype(np.float32, copy=False) for array in arrays]
 
     def _in_batches(self, tiles: UInt8) -> list[Float32]:
         """The caller may have cut its tiles before the batch was halved: they are never sent in one piece again."""
@@ -134,8 +140,8 @@ class Session:
         # cuDNN searches its algorithms anew for every shape, so a GPU always gets full batches.
         return self._settings.batch or (_GPU_BATCH if on_gpu else _CPU_BATCH), on_gpu
 
-    def _warm_up(self) -> float:
-        """Run blank tiles so that no request pays for initialisation; return seconds a tile."""
+    def _warm_up(self) -> None:
+        """Run blank tiles so that no request pays for initialisation."""
         blank = np.full((self.batch, self._config.tile, self._config.tile, 3), 114, np.uint8)
         self.seconds_per_tile = 0.0
         outputs = self.run(blank)
@@ -143,12 +149,18 @@ class Session:
             self._head.check(outputs, len(self._config.slugs), self._config.tile)
         except ModelError as error:
             raise ModelError(f"{self._config.model}: head {self._config.head}: {error}") from None
+        self.measure()
+
+    def measure(self) -> float:
+        """Run blank tiles to know how fast the machine is at this time; return seconds a tile, the best of two."""
+        blank = np.full((self.batch, self._config.tile, self._config.tile, 3), 114, np.uint8)
         times = []
         for _ in range(2):
             started = time.perf_counter()
-            self.run(blank[: self.batch])
-            times.append(time.perf_counter() - started)
-        return min(times) / self.batch
+            self._in_batches(blank)
+            times.append((time.perf_counter() - started) / self.batch)
+        self.seconds_per_tile = min(times)
+        return self.seconds_per_tile
 
 
 def create(model: bytes, settings: Settings) -> Any:  # noqa: ANN401 - onnxruntime publishes no types
