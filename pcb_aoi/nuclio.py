@@ -136,14 +136,14 @@ def _info(detector: Detector) -> dict[str, Any]:
         "version": config.version,
         "sha256": config.sha256,
         "engine": __version__,
-        "provider": detector.session.provider,
+        "provider": detector.model.runtime.provider,
         "labels": list(config.names),
         "slugs": list(config.slugs),
         "threshold": detector.threshold,
         "um_per_px": settings.um_per_px,
         "tile": config.tile,
-        "batch": detector.session.batch,
-        "ms_per_tile": round(detector.session.seconds_per_tile * 1e3, 2),
+        "batch": detector.model.runtime.batch,
+        "ms_per_tile": round(detector.model.runtime.seconds_per_item * 1e3, 2),
     }
 
 

@@ -123,7 +123,7 @@ def test_onnx_runtime_gets_the_threads_that_were_set(
         return real(model, options, providers)
 
     monkeypatch.setattr(ort, "InferenceSession", spy)
-    monkeypatch.setattr("pcb_aoi.engine.session.usable_cores", lambda: 8)
+    monkeypatch.setattr("pcb_aoi.engine.runtime.usable_cores", lambda: 8)
     env = {} if threads is None else {"PCB_AOI_THREADS": str(threads)}
     Detector.load(analytic.write_function(tmp_path / "f"), Settings.from_env(env))
     assert seen == [taken]

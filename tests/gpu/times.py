@@ -78,13 +78,14 @@ def server_timing(header: str) -> dict[str, float]:
 def split(function: Function, file: bytes) -> dict[str, float]:
     """Milliseconds of one full batch of the board's tiles: upload, network, download, each alone."""
     detector = function.context.user_data.detector
-    session, head, config = detector.session._session, detector._head, detector.config
+    runtime, head, config = detector.model.runtime, detector.model._head, detector.config
+    session = runtime._session
     pixels = images.decode(file, 1e6).pixels
     height, width = pixels.shape[:2]
     grid = tiles.plan(height, width, config.tile, config.overlap)
-    _, first = next(tiles.batches(pixels, grid, detector.session.batch))
-    feed = head.prepare(np.resize(first, (detector.session.batch, *first.shape[1:])))
-    device = "cpu" if detector.session.provider == functions.PROVIDERS["cpu"] else "cuda"
+    _, first = next(tiles.batches(pixels, grid, runtime.batch))
+    feed = head.prepare(np.resize(first, (runtime.batch, *first.shape[1:])))
+    device = "cpu" if runtime.provider == functions.PROVIDERS["cpu"] else "cuda"
     value = ort.OrtValue.ortvalue_from_numpy(feed, device, 0)
     binding = session.io_binding()
     binding.bind_ortvalue_input(session.get_inputs()[0].name, value)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pcb_aoi.engine.heads import end2end, objectness, pcb, yolov8
-from pcb_aoi.engine.heads.base import Head, at_least, shapes
+from pcb_aoi.engine.heads.base import Head, at_least
 
 _HEADS = {head.name: head for head in (pcb.HEAD, yolov8.HEAD, objectness.YOLOV5, objectness.YOLOX, end2end.HEAD)}
 
@@ -15,4 +15,4 @@ def get(name: str) -> Head:
     return _HEADS[name]
 
 
-__all__ = ["NAMES", "Head", "at_least", "get", "shapes"]
+__all__ = ["NAMES", "Head", "at_least", "get"]

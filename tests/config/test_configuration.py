@@ -19,7 +19,7 @@ from pcb_aoi.config.model_config import ModelConfig
 from pcb_aoi.config.settings import Settings
 from pcb_aoi.errors import ConfigError
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 FUNCTIONS = ("acid-outer-layer", "alkaline-outer-layer", "gold-osp", "inner-layer", "resin-plug")
 
 
