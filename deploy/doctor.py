@@ -136,7 +136,7 @@ def machine(options: Options) -> Iterator[Finding]:
 
 def _cores(python: Path) -> str:
     # The engine's own count, which knows the quotas of cgroups; without it the kernel's.
-    said = shell.output([python, "-c", "from pcb_aoi.engine.session import usable_cores; print(usable_cores())"])
+    said = shell.output([python, "-c", "from pcb_aoi.engine.cores import usable_cores; print(usable_cores())"])
     mine = said if said else str(len(os.sched_getaffinity(0)))
     return f"{mine}/{os.cpu_count()} CPU"
 

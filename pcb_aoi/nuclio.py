@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 from pcb_aoi import __version__
 from pcb_aoi.config.settings import Settings
-from pcb_aoi.engine import image, request, response
+from pcb_aoi.engine import request, response
+from pcb_aoi.engine.image.child import Decoder
 from pcb_aoi.errors import FrameError, NoModel, OutOfMemory, PcbAoiError
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def load_model(context: Any, folder: Path) -> None:  # noqa: ANN401 - nuclio's C
     except PcbAoiError as error:
         context.logger.error_with(str(error), code=error.code, detail=error.detail)
         raise
-    context.user_data.detector = detector
+    context.user_data.detector, context.user_data.decoder = detector, Decoder()
     context.logger.info_with("model ready", **_info(detector))
 
 
@@ -64,7 +65,8 @@ def handle(context: Any, event: Any) -> Any:  # noqa: ANN401 - nuclio's Context,
     facts: dict[str, Any] = {"model": detector.config.model, "version": detector.config.version}
     started = time.monotonic()
     try:
-        shapes, ms = _answer(detector, event.body, started + detector.settings.deadline_s, facts)
+        decoder: Decoder = context.user_data.decoder
+        shapes, ms = _answer(detector, decoder, event.body, started + detector.settings.deadline_s, facts)
     except Exception as error:
         return _failure(context, detector, error, facts)
     facts["ms"] = {stage: round(value, 1) for stage, value in ms.items()}
@@ -78,7 +80,7 @@ def handle(context: Any, event: Any) -> Any:  # noqa: ANN401 - nuclio's Context,
 
 
 def _answer(
-    detector: Detector, body: object, deadline: float, facts: dict[str, Any]
+    detector: Detector, decoder: Decoder, body: object, deadline: float, facts: dict[str, Any]
 ) -> tuple[list[dict[str, Any]], dict[str, float]]:
     """Run one request; `facts` is filled as they become known, so that a failure's log line has them too."""
     from pcb_aoi.engine.detector import Stopwatch
@@ -86,7 +88,7 @@ def _answer(
     watch, settings = Stopwatch(), detector.settings
     asked = request.parse(body, settings.max_image_mib)
     facts["bytes"] = len(asked.image)
-    frame = image.decode(asked.image, settings.max_megapixels)
+    frame = decoder.decode(asked.image, settings.max_megapixels, deadline - time.monotonic())
     height, width = frame.pixels.shape[:2]
     facts.update(format=frame.format, mode=frame.mode, width=width, height=height)
     threshold = asked.threshold
@@ -98,7 +100,7 @@ def _answer(
     shapes = response.shapes(result.detections, detector.config, height, width)
     labels = Counter(detector.config.slugs[label] for label in result.detections.labels.tolist())
     facts.update(tiles=result.tiles, detections=dict(labels))
-    facts["warnings"] = [*(["the image file is truncated"] if frame.truncated else []), *result.warnings]
+    facts["warnings"] = [*frame.warnings(), *result.warnings]
     watch.lap("respond")
     return shapes, {stage: value for stage, value in watch.ms.items() if stage != "_"}
 
@@ -134,14 +136,14 @@ def _info(detector: Detector) -> dict[str, Any]:
         "version": config.version,
         "sha256": config.sha256,
         "engine": __version__,
-        "provider": detector.session.provider,
+        "provider": detector.model.runtime.provider,
         "labels": list(config.names),
         "slugs": list(config.slugs),
         "threshold": detector.threshold,
         "um_per_px": settings.um_per_px,
         "tile": config.tile,
-        "batch": detector.session.batch,
-        "ms_per_tile": round(detector.session.seconds_per_tile * 1e3, 2),
+        "batch": detector.model.runtime.batch,
+        "ms_per_tile": round(detector.model.runtime.seconds_per_item * 1e3, 2),
     }
 
 

@@ -118,7 +118,7 @@ def test_a_fault_of_our_own_is_500_and_its_cause_stays_in_the_log(
     def breaks(*_: object) -> None:
         raise ZeroDivisionError("secret /opt/nuclio/model.onnx")
 
-    monkeypatch.setattr("pcb_aoi.engine.image.decode", breaks)
+    monkeypatch.setattr("pcb_aoi.engine.image.child.Decoder.decode", breaks)
     answer = function.annotate(PNG)
     assert (answer.status, answer.code) == (500, "internal")
     assert "secret" not in answer.text
@@ -134,7 +134,7 @@ def test_lack_of_memory_is_told_from_a_fault(
     def breaks(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr("pcb_aoi.engine.image.decode", breaks)
+    monkeypatch.setattr("pcb_aoi.engine.image.child.Decoder.decode", breaks)
     answer = function.annotate(PNG)
     assert (answer.status, answer.code) == (status, code)
 

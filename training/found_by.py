@@ -20,7 +20,7 @@ from pcb_aoi.config.model_config import ModelConfig
 from pcb_aoi.config.settings import Settings
 from pcb_aoi.engine import image, response
 from pcb_aoi.engine.detector import Detector, UInt8
-from pcb_aoi.engine.session import Session
+from pcb_aoi.engine.model import Model
 
 ROOT = Path(__file__).parents[1]
 
@@ -45,7 +45,7 @@ def shipped(folder: Path) -> dict[str, Detector]:
     for path in sorted(folder.glob("*.onnx")):
         sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
         chosen = replace(config, weights=path.name, sha256=sha256)
-        detectors[sha256] = Detector(chosen, Session(weights.read(folder, chosen), chosen, settings), settings)
+        detectors[sha256] = Detector(chosen, Model(weights.read(folder, chosen), chosen, settings), settings)
     return detectors
 
 

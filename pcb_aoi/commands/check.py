@@ -165,5 +165,5 @@ def _load_weights(folder: Path, config: ModelConfig) -> str:
     from pcb_aoi.config.settings import Settings
     from pcb_aoi.engine.detector import Detector  # ONNX Runtime: not needed for --static
 
-    session = Detector.load(folder, Settings()).session
-    return f"{_read_weights(folder, config)}, {session.seconds_per_tile * 1e3:.0f} ms/tile ({session.provider})"
+    runtime = Detector.load(folder, Settings()).model.runtime
+    return f"{_read_weights(folder, config)}, {runtime.seconds_per_item * 1e3:.0f} ms/tile ({runtime.provider})"

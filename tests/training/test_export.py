@@ -13,7 +13,7 @@ pytest.importorskip("onnxruntime", reason="needs onnxruntime")
 torch = pytest.importorskip("torch", reason="needs the extra `train` (torch)")
 
 from pcb_aoi.config.settings import Settings
-from pcb_aoi.engine import session
+from pcb_aoi.engine import runtime
 from training.net.architecture import Net
 from training.weights import export, model_file
 
@@ -50,7 +50,7 @@ def file(net: Net, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(file: Path, images: np.ndarray) -> list[np.ndarray]:
     """Boxes and scores."""
-    found: list[np.ndarray] = session.create(file.read_bytes(), Settings(threads=1)).run(
+    found: list[np.ndarray] = runtime.create(file.read_bytes(), Settings(threads=1)).run(
         ["boxes", "scores"], {"images": images}
     )
     return found

@@ -16,7 +16,7 @@ torch = pytest.importorskip("torch", reason="needs the extra `train` (torch)")
 from torch import Tensor
 
 from pcb_aoi.config.settings import Settings
-from pcb_aoi.engine import session
+from pcb_aoi.engine import runtime
 from training.data.batches import TrainingPlan
 from training.data.scene import Scene, SceneList
 from training.net import loop, starting_weights, warm_start
@@ -56,7 +56,7 @@ def apart(path: Path, detector: Net, pixels: Tensor) -> tuple[float, float]:
     """Largest difference of scores, and of boxes relative to their size, between a file and a net."""
     model = onnx.load(path)
     slope, offset = model_file.read_calibration(model)
-    boxes, scores = session.create(path.read_bytes(), Settings(threads=1)).run(
+    boxes, scores = runtime.create(path.read_bytes(), Settings(threads=1)).run(
         ["boxes", "scores"], {"images": pixels.numpy()}
     )
     with torch.no_grad():

@@ -21,7 +21,7 @@ from pcb_aoi.engine import chains
 from pcb_aoi.engine.detections import Detections, Float32
 from pcb_aoi.engine.detector import Detector
 from pcb_aoi.engine.heads import at_least
-from pcb_aoi.engine.session import Session
+from pcb_aoi.engine.model import Model
 from training.data.scene import Image
 
 FLOOR = 0.01
@@ -30,7 +30,7 @@ MOST_PER_TILE = 20_000
 """Candidates of a tile. The limit of what is served binds at FLOOR, and at no threshold that anybody serves at."""
 
 
-class RememberingSession(Session):
+class RememberingModel(Model):
     """Runs each batch of a picture once, however often the picture is asked about."""
 
     def __init__(self, model: bytes, config: ModelConfig, settings: Settings) -> None:
@@ -38,7 +38,7 @@ class RememberingSession(Session):
         super().__init__(model, config, settings)
 
     def run(self, tiles: npt.NDArray[np.uint8]) -> list[Float32]:
-        """As Session.run."""
+        """As Model.run."""
         key = tiles.tobytes()
         if key not in self.known:
             self.known[key] = super().run(tiles)
@@ -55,7 +55,7 @@ class Examiner:
             ModelError: the weights do not fit `config`.
         """
         settings = settings or Settings()
-        session = RememberingSession(model, config, settings)
+        session = RememberingModel(model, config, settings)
         weights.check_classes(session.metadata, config)
         self.config = config
         self.gaps = chains.gaps(session.metadata, config.slugs)

@@ -20,7 +20,7 @@ from pcb_aoi.commands.demo_page import render
 from pcb_aoi.config.labelmap import Labelmap
 from pcb_aoi.errors import ConfigError, PcbAoiError
 
-REPOSITORY = Path(__file__).parent.parent
+REPOSITORY = Path(__file__).parents[2]
 
 # Answers the box around the white pixels. It cannot know the truth: it sees only what was posted.
 SEES = """

@@ -117,9 +117,11 @@ def test_the_default_threshold_is_model_yamls_unless_ops_set_one(folder: Path) -
     assert len(Detector.load(folder, Settings(threshold=0.7)).detect(image).detections) == 0
 
 
-@pytest.mark.parametrize(("pitch", "factor"), [(10, 1), (6, 1), (20, 1), (40, 4), (2.5, 0.25)])
-def test_pitch_outside_the_models_range_is_brought_to_its_own(folder: Path, pitch: float, factor: float) -> None:
-    """The model is native at 10 um/px and takes 6 to 20. Boxes are answered in the image's own pixels."""
+@pytest.mark.parametrize(
+    ("pitch", "factor"), [(10, 1), (9, 1), (11, 1), (6, 0.6), (8, 0.8), (12, 1.2), (20, 2), (40, 4), (2.5, 0.25)]
+)
+def test_a_pitch_over_15_percent_off_is_brought_to_the_models_own(folder: Path, pitch: float, factor: float) -> None:
+    """The model is native at 10 um/px. Boxes are answered in the image's own pixels."""
     size = round(200 / factor)
     box = tuple(round(value / factor) for value in (40, 60, 140, 100))
     result = Detector.load(folder, Settings(um_per_px=pitch)).detect(analytic.board(size, size, [box]))  # type: ignore[list-item]
@@ -146,14 +148,29 @@ def test_noise_is_bounded_in_number_and_time(detector: Detector) -> None:
 def test_a_board_that_cannot_be_done_in_time_is_refused_before_the_first_tile(detector: Detector) -> None:
     image = np.zeros((4000, 4000), np.uint8)
     ran: list[int] = []
-    run = detector.session.run
-    detector.session.run = lambda tiles: ran.append(1) or run(tiles)  # type: ignore[method-assign,func-returns-value]
+    run = detector.model.run
+    detector.model.run = lambda tiles: ran.append(1) or run(tiles)  # type: ignore[method-assign,func-returns-value]
     try:
         with pytest.raises(DeadlineExceeded, match="6889 tiles need"):
             detector.detect(image, deadline=time.monotonic() + 0.05)
     finally:
-        del detector.session.run
+        del detector.model.run
     assert not ran
+
+
+def test_a_board_is_not_refused_for_a_stall_that_is_over(detector: Detector) -> None:
+    """A machine that was busy once leaves a bad estimate; a refusal runs no tile, so nothing else would mend it."""
+    detector.model.runtime.seconds_per_item = 3600.0
+    image = analytic.board(400, 400, [(40, 60, 140, 100)])
+    assert len(detector.detect(image, deadline=time.monotonic() + 30).detections) == 1
+    assert detector.model.runtime.seconds_per_item < 60
+
+
+def test_the_warning_of_dropped_detections_counts_those_that_were_asked_for(folder: Path) -> None:
+    """At the default threshold a tile of noise has few detections, and thousands of candidates below it."""
+    detector = Detector.load(folder, Settings(threshold=0.99))
+    noise = np.random.default_rng(0).integers(0, 200, (300, 300), dtype=np.uint8)
+    assert detector.detect(noise).warnings == ()
 
 
 def test_the_deadline_is_kept_between_batches(detector: Detector, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -163,14 +180,14 @@ def test_the_deadline_is_kept_between_batches(detector: Detector, monkeypatch: p
 
 
 def poisoned(detector: Detector, monkeypatch: pytest.MonkeyPatch, share: slice) -> None:
-    run = detector.session.run
+    run = detector.model.run
 
     def bad(tiles: np.ndarray) -> list[np.ndarray]:
         boxes, scores = run(tiles)
         boxes[:, share] = np.nan
         return [boxes, scores]
 
-    monkeypatch.setattr(detector.session, "run", bad)
+    monkeypatch.setattr(detector.model, "run", bad)
 
 
 def test_boxes_that_are_not_finite_are_dropped_and_said(detector: Detector, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -181,14 +198,14 @@ def test_boxes_that_are_not_finite_are_dropped_and_said(detector: Detector, monk
 
 
 def test_an_infinite_score_is_no_detection(detector: Detector, monkeypatch: pytest.MonkeyPatch) -> None:
-    run = detector.session.run
+    run = detector.model.run
 
     def bad(tiles: np.ndarray) -> list[np.ndarray]:
         boxes, scores = run(tiles)
         scores[:, :30] = np.inf
         return [boxes, scores]
 
-    monkeypatch.setattr(detector.session, "run", bad)
+    monkeypatch.setattr(detector.model, "run", bad)
     found = detector.detect(analytic.board(64, 64, [(0, 40, 64, 60)])).detections
     assert len(found) == 1
     assert np.isfinite(found.scores).all()
@@ -200,3 +217,24 @@ def test_nothing_but_nan_is_an_error_and_not_an_empty_answer(
     poisoned(detector, monkeypatch, slice(None))
     with pytest.raises(ModelError, match="not finite"):
         detector.detect(analytic.board(64, 64, [(0, 40, 64, 60)]))
+
+
+def test_scores_above_one_are_one(detector: Detector, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = detector.model.run
+    monkeypatch.setattr(
+        detector.model, "run", lambda tiles: [part * 3e38 if i else part for i, part in enumerate(run(tiles))]
+    )
+    found = detector.detect(analytic.board(64, 64, [(10, 10, 30, 30)])).detections
+    assert found.scores.tolist() == [1.0]
+
+
+def test_infinite_outputs_are_warned_of(detector: Detector, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = detector.model.run
+
+    def bad(tiles: np.ndarray) -> list[np.ndarray]:
+        boxes, scores = run(tiles)
+        boxes[:, :30] = np.inf
+        return [boxes, scores]
+
+    monkeypatch.setattr(detector.model, "run", bad)
+    assert "not finite" in detector.detect(analytic.board(64, 64, [(0, 40, 64, 60)])).warnings[0]

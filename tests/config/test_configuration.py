@@ -19,7 +19,7 @@ from pcb_aoi.config.model_config import ModelConfig
 from pcb_aoi.config.settings import Settings
 from pcb_aoi.errors import ConfigError
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 FUNCTIONS = ("acid-outer-layer", "alkaline-outer-layer", "gold-osp", "inner-layer", "resin-plug")
 
 
@@ -195,6 +195,11 @@ FAULTS: dict[str, tuple[Callable[[Path], None], str]] = {
     "language": (mutate("model.yaml", "language: zh", "language: de"), "zh, en"),
     "key twice": (mutate("model.yaml", "head: pcb", "head: pcb\nhead: pcb"), "key 'head' is given twice"),
     "alias bomb": (mutate("model.yaml", "head: pcb", "head: &a [x]\nversion: *a"), "aliases are not allowed|twice"),
+    "exclusive label": (
+        mutate("model.yaml", "head: pcb", "head: pcb\nexclusive: [[open, hole]]"),
+        "exclusive: 'hole' is none of the labels",
+    ),
+    "exclusive list": (mutate("model.yaml", "head: pcb", "head: pcb\nexclusive: [open]"), "list of lists"),
     "not yaml": (mutate("model.yaml", "model: inner", "model: [inner"), "model.yaml"),
     "duplicate name": (mutate_map("zh: 短路", "zh: 开路"), "'开路' is given twice"),
     "duplicate slug": (mutate_map("slug: short", "slug: open"), "'open' is given twice"),
@@ -260,7 +265,7 @@ def test_check_elsewhere_says_where_to_run(tmp_path: Path, capsys: pytest.Captur
         ({"PCB_AOI_THRESHOLD": "1.5"}, r"in \[0, 1\]"),
         ({"PCB_AOI_THRESHOLD": "nan"}, r"in \[0, 1\]"),
         ({"PCB_AOI_DEVICE": "gpu"}, "one of cpu, cuda"),
-        ({"PCB_AOI_BAD_FRAME": "ignore"}, "one of error, skip"),
+        ({"PCB_AOI_BAD_FRAME": "ignore"}, "one of skip, error"),
         ({"PCB_AOI_BATCH": "2.5"}, "must be a number"),
     ],
 )

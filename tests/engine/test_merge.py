@@ -172,7 +172,7 @@ def test_per_tile_keeps_the_best_candidates_of_each_tile() -> None:
     boxes = np.stack([x, x * 0, x + 5, x * 0 + 5], axis=1)
     scores = np.linspace(0.1, 0.9, count, dtype=np.float32)
     found = Detections(np.tile(boxes, (2, 1)), np.tile(scores, 2), np.zeros(2 * count, np.int32))
-    kept, owners, over = merge.per_tile(found, np.repeat([4, 7], count), 1)
+    kept, owners, over = merge.per_tile(found, np.repeat([4, 7], count), 1, 0)
     assert over == 100
     assert [(owners == 4).sum(), (owners == 7).sum()] == [merge.MAX_PER_TILE] * 2
     assert kept.scores.min() == scores[50]
@@ -193,8 +193,8 @@ def test_a_part_of_a_defect_is_not_boxed_once_more(
 ) -> None:
     boxes = np.array([(0, 0, 100, 100), inner], np.float32)
     found = Detections(boxes, np.array([0.8, inner_score], np.float32), np.array([0, label]))
-    assert len(merge.per_tile(found, np.zeros(2, np.intp), 2)[0]) == left
-    apart = merge.per_tile(found, np.array([0, 1]), 2)[0]
+    assert len(merge.per_tile(found, np.zeros(2, np.intp), 2, 0)[0]) == left
+    apart = merge.per_tile(found, np.array([0, 1]), 2, 0)[0]
     assert len(apart) == 2
 
 
@@ -238,3 +238,16 @@ def test_one_defect_that_three_tiles_saw_hides_no_more_than_it_covers() -> None:
     dot, long = (560, 560, 580, 592), (512, 560, 590, 580)  # the long one ends at its tile's border
     found = Detections(f32([dot, dot, dot, long]), f32([0.9, 0.9, 0.9, 0.8]), i32([0] * 4))
     assert as_set(merge.across_tiles(found, tile, grid)[0]) == {dot, long}
+
+
+@pytest.mark.parametrize(("groups", "left"), [((), 3), (((0, 1),), 2), (((0, 1, 2),), 1), (((1, 2),), 2)])
+def test_labels_that_exclude_each_other_are_answered_once_a_place(
+    groups: tuple[tuple[int, ...], ...], left: int
+) -> None:
+    boxes = np.array([[10, 10, 50, 50], [11, 10, 51, 50], [10, 11, 50, 52]], np.float32)
+    found = Detections(boxes, np.array([0.9, 0.8, 0.7], np.float32), np.array([0, 1, 2], np.int32))
+    kept = merge.one_label_a_place(found, groups)
+    assert len(kept) == left
+    assert kept.scores.max() == np.float32(0.9)
+    apart = Detections(boxes + np.arange(3, dtype=np.float32)[:, None] * 100, found.scores, found.labels)
+    assert len(merge.one_label_a_place(apart, groups)) == 3
