@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-from tests.deploy.world import Port, World
+from deploy_world import Port, World
 
 
 @pytest.fixture

@@ -5,27 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from deploy_world import RAISED, World
 
 from deploy import container
-from tests.deploy.world import World
 
 # What nuclio's processor 1.14.1 leaves when init_context raises.
-RAISED = """\
-26.11.28 05:38:30.929 \x1b[31m(E)\x1b[0m manager.event connection Exception raised while running init_context {"worker_id": "0"}
-Traceback (most recent call last):
-  File "/opt/nuclio/_nuclio_wrapper.py", line 580, in <module>
-    run_wrapper()
-           ^^^^^^^^^^^^^^^
-  File "/opt/nuclio/main.py", line 4, in init_context
-    raise ModelError("模型文件不符。 weights do not fit")
-pcb_aoi.errors.ModelError: 模型文件不符。 weights do not fit
-26.11.28 05:38:30.942 \x1b[33m(W)\x1b[0m manager.event-connection Failed to read control message {"errRootCause": "EOF"}
-panic: Wrapper process for worker 0 exited unexpectedly with: exit status 1
-
-goroutine 28 [running]:
-github.com/nuclio/nuclio/pkg/processor/runtime/rpc.(*AbstractRuntime).watchWrapperProcess(0x53e657aa360)
-\t/nuclio/pkg/processor/runtime/rpc/abstract.go:330 +0x4e6
-"""  # noqa: E501
 # And when main.py cannot be imported: one line of JSON.
 IMPORT = (
     '{"datetime": "2026-11-28 05:38:29,922", "level": "error", "message": "Caught unhandled exception while '

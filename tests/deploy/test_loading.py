@@ -5,11 +5,10 @@ from __future__ import annotations
 import time
 
 import pytest
+from deploy_world import RAISED, Port, World, function
 
 from deploy import loading
 from deploy.nuctl import Nuctl
-from tests.deploy.test_container import RAISED
-from tests.deploy.world import Port, World, function
 
 ERROR = "pcb_aoi.errors.ModelError: 模型文件不符。 weights do not fit"
 

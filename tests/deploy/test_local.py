@@ -7,13 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from deploy_world import RAISED, Port, World, function
 
 from deploy import loading, local, plan, rollback, rows, say, versions
 from deploy.nuctl import Nuctl
 from deploy.plan import Function
 from deploy.rows import Row
-from tests.deploy.test_container import RAISED
-from tests.deploy.world import Port, World, function
 
 IMAGE = "pcb-aoi-inner-layer:0.1.0-cpu"
 KEPT = "pcb-aoi-inner-layer-kept"

@@ -6,10 +6,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from deploy_world import World, function
 
 from deploy import nuctl, say
 from deploy.nuctl import Nuctl, parse, ready_made
-from tests.deploy.world import World, function
 
 
 @pytest.fixture

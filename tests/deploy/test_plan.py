@@ -7,11 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from deploy_world import function
 
 from deploy import plan, say
 from deploy.options import Options
 from pcb_aoi import __version__
-from tests.deploy.world import function
 
 ROOT = Path(__file__).parents[2]
 

@@ -6,9 +6,9 @@ import socket
 from dataclasses import replace
 
 import pytest
+from deploy_world import World, function
 
 from deploy import preflight, say
-from tests.deploy.world import World, function
 
 
 @pytest.mark.parametrize(

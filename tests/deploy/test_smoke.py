@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from deploy_world import Port
 
 from deploy import smoke
-from tests.deploy.world import Port
 
 
 @pytest.fixture

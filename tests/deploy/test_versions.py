@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from deploy_world import World, function
 
 from deploy import nuctl, versions
 from deploy.nuctl import Record
-from tests.deploy.world import World, function
 
 FUNCTION = function()
 KEPT = "pcb-aoi-inner-layer-kept"
