@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -68,8 +69,8 @@ def test_a_container_on_trial_after_a_reboot_is_waited_for(monkeypatch: pytest.M
             yield container.State("1", "running", word, 0, False)
 
     clock = [0.0]
-    monkeypatch.setattr(container.time, "sleep", lambda _: None)
-    monkeypatch.setattr(container.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
     for words, verdict in (
         (("starting", "starting", "healthy"), "healthy"),
         (("unhealthy",), "unhealthy"),

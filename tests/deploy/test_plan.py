@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from deploy_world import function
 
-from deploy import plan, say
+from deploy import plan, say, shell
 from deploy.options import Options
 from pcb_aoi import __version__
 
@@ -119,7 +119,7 @@ def test_patience_is_the_files_or_the_users(monkeypatch: pytest.MonkeyPatch) -> 
 def test_without_yaml_the_cure_is_named(
     options: Options, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(plan.shell, "output", lambda *_, **__: None)  # no Python can import yaml
+    monkeypatch.setattr(shell, "output", lambda *_, **__: None)  # no Python can import yaml
     with pytest.raises(say.Fatal):
         plan.read(options)
     assert "./deploy.sh install" in capsys.readouterr().err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import socket
 from dataclasses import replace
 
@@ -40,7 +41,7 @@ def test_the_architecture_is_nuctls_or_the_machines(
 ) -> None:
     tail = f", Arch: {said}" if said else ""
     world.fake("nuctl", f"echo 'Label: 1.14.1, Git commit: x{tail}'\n")
-    monkeypatch.setattr(preflight.platform, "machine", lambda: machine)
+    monkeypatch.setattr(platform, "machine", lambda: machine)
     assert preflight.tools(world.options).arch == arch
 
 
