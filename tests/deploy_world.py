@@ -15,6 +15,7 @@ import pytest
 from deploy.nuctl import CONTENT, PROJECT
 from deploy.options import Options
 from deploy.plan import Function
+from pcb_aoi import __version__
 
 # What the log of a container holds whose init_context raised.
 RAISED = """\
@@ -197,7 +198,8 @@ class Port:
 def function(port: int = 1, content: str = "a" * 16, **more: Any) -> Function:  # noqa: ANN401 - fields of Function
     """A function of the plan."""
     fields: dict[str, Any] = {
-        "folder": "inner-layer", "name": "pcb-inner-layer", "port": port, "image": "pcb-aoi-inner-layer:0.1.0-cpu",
+        "folder": "inner-layer", "name": "pcb-inner-layer", "port": port,
+        "image": f"pcb-aoi-inner-layer:{__version__}-cpu",
         "base": "base:1", "content": content, "file": "/x/function.yaml", "ready_s": 5, "has_weights": True,
         "config": {},
     }  # fmt: skip

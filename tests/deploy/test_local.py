@@ -13,8 +13,9 @@ from deploy import loading, local, plan, rollback, rows, say, versions
 from deploy.nuctl import Nuctl
 from deploy.plan import Function
 from deploy.rows import Row
+from pcb_aoi import __version__
 
-IMAGE = "pcb-aoi-inner-layer:0.1.0-cpu"
+IMAGE = f"pcb-aoi-inner-layer:{__version__}-cpu"
 KEPT = "pcb-aoi-inner-layer-kept"
 
 

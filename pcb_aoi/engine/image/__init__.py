@@ -136,7 +136,7 @@ def _read(data: bytes, limits: Limits) -> Frame:
 
 
 def _pnm(data: bytes, limits: Limits) -> Frame:
-    head = pnm.Header(data)
+    head = pnm.PnmHeader(data)
     limits.check(head.width, head.height)
     samples, rows = pnm.read(data, head)
     if not rows:
@@ -152,7 +152,7 @@ def _tiff(data: bytes, limits: Limits) -> Frame:
     return Frame(_turned(picture.pixels, picture.orientation), "TIFF", picture.mode, picture.missing > 0)
 
 
-def _png(data: bytes, head: png.Header, limits: Limits) -> Frame:
+def _png(data: bytes, head: png.PngHeader, limits: Limits) -> Frame:
     """Read a PNG, if need be a second time after its repair."""
     limits.check(head.width, head.height)
     read = _png_of_16_bits if head.bits == 16 and head.colour else _pillow_strictly
