@@ -45,7 +45,8 @@ def test_calls_and_the_last_failures_are_counted_with_code_cause_and_cure(functi
     client = serve()
     for image in ("?", base64.b64encode(b"no image").decode()):
         client.invoke("pcb-a", {"image": image})
-    client.invoke("pcb-a", {"image": base64.b64encode(encode(analytic.board(100, 100, []))).decode()})
+    board = analytic.board(100, 100, [(10, 10, 40, 40)])
+    client.invoke("pcb-a", {"image": base64.b64encode(encode(board)).decode()})
     served = status(client)["functions"]["pcb-a"]
     assert (served["calls"], served["failed"]) == (3, 1)
     first, second = served["failures"]
