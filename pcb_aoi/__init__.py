@@ -1,8 +1,4 @@
 """PCB defect detectors for CVAT: the engine shared by the five nuclio functions."""
 
-from importlib.metadata import PackageNotFoundError, version
-
-try:
-    __version__ = version("pcb-aoi")
-except PackageNotFoundError:  # run from a source tree that was never installed
-    __version__ = "0.0.0"
+# The one place of the version: pyproject.toml reads it, and `pcb-aoi sync` writes it into the images' tags.
+__version__ = "0.2.0"

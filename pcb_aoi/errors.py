@@ -74,6 +74,12 @@ class MissingWeights(ModelError):
     code = "missing_weights"
 
 
+class NoModel(ModelError):
+    """A call came to a worker whose `init_context` did not run: nuclio did not find it."""
+
+    code = "no_model"
+
+
 class ConfigError(PcbAoiError):
     """A file or an environment variable of the deployment is wrong; names the file and the key."""
 

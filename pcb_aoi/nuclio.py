@@ -1,60 +1,72 @@
-"""A function's two entry points: `init_context` and `handler`.
-
-    init_context, handler = entry_points(__file__)
+"""What a function's main.py calls: `load_model` from its `init_context`, `handle` from its `handler`.
 
 Everything a client reads is made here: 200 with a list of shapes, or 4xx/5xx with `{"code", "message"}`. nuclio
-itself would send a traceback.
+itself would send a traceback. ONNX Runtime is imported with the model, not before: `pcb-aoi check --static` imports
+every main.py, and so this module, on machines that have none.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 import time
 import traceback
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pcb_aoi import __version__
 from pcb_aoi.config.settings import Settings
-from pcb_aoi.engine import image, request, response
-from pcb_aoi.engine.detector import Detector, Stopwatch
-from pcb_aoi.errors import FrameError, OutOfMemory, PcbAoiError
+from pcb_aoi.engine import request, response
+from pcb_aoi.engine.image.child import Decoder
+from pcb_aoi.errors import FrameError, NoModel, OutOfMemory, PcbAoiError
+
+if TYPE_CHECKING:
+    from pcb_aoi.engine.detector import Detector
 
 InitContext = Callable[[Any], None]
-Handler = Callable[[Any, Any], Any]
 
 
-def entry_points(main_file: str) -> tuple[InitContext, Handler]:
-    """Return (init_context, handler) for the function whose main.py this is.
+def init_context_of(handler: object) -> InitContext | None:
+    """Return the `init_context` that nuclio runs for a handler, or None if it would run none.
 
-    The folder comes from the file: nuclio's working directory is not where it puts the function.
+    nuclio looks in the module that the handler says it was defined in, whatever module spec.handler names, and says
+    nothing when there is none: the function then becomes ready without a model. So nothing here has that name.
     """
-    folder = Path(main_file).resolve().parent
+    found = getattr(sys.modules.get(getattr(handler, "__module__", "")), "init_context", None)
+    return found if callable(found) else None
 
-    def init_context(context: Any) -> None:  # noqa: ANN401 - nuclio's Context has no types
-        """Load the model once per worker; an exception here keeps the function from becoming ready."""
-        try:
-            detector = Detector.load(folder, Settings.from_env(os.environ))
-        except PcbAoiError as error:
-            context.logger.error_with(str(error), code=error.code, detail=error.detail)
-            raise
-        context.user_data.detector = detector
-        context.logger.info_with("model ready", **_info(detector))
 
-    return init_context, handle
+def load_model(context: Any, folder: Path) -> None:  # noqa: ANN401 - nuclio's Context has no types
+    """Load the folder's model, once per worker; an exception here keeps the function from becoming ready.
+
+    Raises:
+        PcbAoiError: a setting, model.yaml or the weights are wrong; the log has it too.
+    """
+    from pcb_aoi.engine.detector import Detector
+
+    try:
+        detector = Detector.load(folder, Settings.from_env(os.environ))
+    except PcbAoiError as error:
+        context.logger.error_with(str(error), code=error.code, detail=error.detail)
+        raise
+    context.user_data.detector, context.user_data.decoder = detector, Decoder()
+    context.logger.info_with("model ready", **_info(detector))
 
 
 def handle(context: Any, event: Any) -> Any:  # noqa: ANN401 - nuclio's Context, Event and Response have no types
     """Answer one invocation; never raises."""
-    detector: Detector = context.user_data.detector
+    detector: Detector | None = getattr(context.user_data, "detector", None)
+    if detector is None:
+        return _no_model(context)
     if getattr(event, "method", None) in ("GET", "HEAD"):
         return _json(context, 200, _info(detector))
     facts: dict[str, Any] = {"model": detector.config.model, "version": detector.config.version}
     started = time.monotonic()
     try:
-        shapes, ms = _answer(detector, event.body, started + detector.settings.deadline_s, facts)
+        decoder: Decoder = context.user_data.decoder
+        shapes, ms = _answer(detector, decoder, event.body, started + detector.settings.deadline_s, facts)
     except Exception as error:
         return _failure(context, detector, error, facts)
     facts["ms"] = {stage: round(value, 1) for stage, value in ms.items()}
@@ -68,13 +80,15 @@ def handle(context: Any, event: Any) -> Any:  # noqa: ANN401 - nuclio's Context,
 
 
 def _answer(
-    detector: Detector, body: object, deadline: float, facts: dict[str, Any]
+    detector: Detector, decoder: Decoder, body: object, deadline: float, facts: dict[str, Any]
 ) -> tuple[list[dict[str, Any]], dict[str, float]]:
     """Run one request; `facts` is filled as they become known, so that a failure's log line has them too."""
+    from pcb_aoi.engine.detector import Stopwatch
+
     watch, settings = Stopwatch(), detector.settings
     asked = request.parse(body, settings.max_image_mib)
     facts["bytes"] = len(asked.image)
-    frame = image.decode(asked.image, settings.max_megapixels)
+    frame = decoder.decode(asked.image, settings.max_megapixels, deadline - time.monotonic())
     height, width = frame.pixels.shape[:2]
     facts.update(format=frame.format, mode=frame.mode, width=width, height=height)
     threshold = asked.threshold
@@ -86,9 +100,19 @@ def _answer(
     shapes = response.shapes(result.detections, detector.config, height, width)
     labels = Counter(detector.config.slugs[label] for label in result.detections.labels.tolist())
     facts.update(tiles=result.tiles, detections=dict(labels))
-    facts["warnings"] = [*(["the image file is truncated"] if frame.truncated else []), *result.warnings]
+    facts["warnings"] = [*frame.warnings(), *result.warnings]
     watch.lap("respond")
     return shapes, {stage: value for stage, value in watch.ms.items() if stage != "_"}
+
+
+def _no_model(context: Any) -> Any:  # noqa: ANN401
+    error = NoModel(
+        "模型没有加载，原因见函数的日志。 no model is loaded; the function's log has the cause",
+        detail="init_context has not run: nuclio looks for it in the module that handler was defined in; "
+        "define both in main.py, run `pcb-aoi check`, and deploy again",
+    )
+    context.logger.error_with("no model", code=error.code, cause=str(error), detail=error.detail)
+    return _json(context, error.status, {"code": error.code, "message": str(error)})
 
 
 def _failure(context: Any, detector: Detector, error: Exception, facts: dict[str, Any]) -> Any:  # noqa: ANN401
@@ -112,14 +136,14 @@ def _info(detector: Detector) -> dict[str, Any]:
         "version": config.version,
         "sha256": config.sha256,
         "engine": __version__,
-        "provider": detector.session.provider,
+        "provider": detector.model.runtime.provider,
         "labels": list(config.names),
         "slugs": list(config.slugs),
         "threshold": detector.threshold,
         "um_per_px": settings.um_per_px,
         "tile": config.tile,
-        "batch": detector.session.batch,
-        "ms_per_tile": round(detector.session.seconds_per_tile * 1e3, 2),
+        "batch": detector.model.runtime.batch,
+        "ms_per_tile": round(detector.model.runtime.seconds_per_item * 1e3, 2),
     }
 
 

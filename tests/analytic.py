@@ -23,7 +23,7 @@ TILE = 64
 STRIDE = 8
 SLUGS = ("bright", "blue")
 
-MAIN = "from pcb_aoi.nuclio import entry_points\n\ninit_context, handler = entry_points(__file__)\n"
+MAIN = (Path(__file__).resolve().parents[1] / "functions" / "inner-layer" / "main.py").read_text("utf-8")
 
 MODEL_YAML = """\
 model: analytic

@@ -10,6 +10,7 @@ import importlib.util
 import io
 import json
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import count
@@ -58,14 +59,19 @@ class Function:
         logger.set_handler("test", self._stream, JSONFormatter())
         self.context = nuclio_sdk.Context(logger=logger)
         self.folder = folder
-        spec = importlib.util.spec_from_file_location(f"function_{number}", folder / "main.py")
+        name = f"function_{number}"
+        spec = importlib.util.spec_from_file_location(name, folder / "main.py")
         assert spec is not None
         assert spec.loader is not None
         self.module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = self.module
         spec.loader.exec_module(self.module)
+        # As nuclio does: not `self.module`, but the module that the handler says it was defined in.
+        beside = sys.modules[self.module.handler.__module__]
         with patch.dict(os.environ, env or {}):
-            self.module.init_context(self.context)
-        self.start_log = self._new_log()
+            if hasattr(beside, "init_context"):
+                beside.init_context(self.context)
+        self.start_log = self.new_log()
 
     def post(self, body: object, method: str = "POST") -> Answer:
         """Invoke with a body: bytes or text as the wire has them, or the dict that nuclio makes of JSON."""
@@ -98,9 +104,10 @@ class Function:
                 assert sign not in body["message"]
             assert len(body["message"]) < 200
             assert STATUSES.get(response.status_code, body["code"]) == body["code"]
-        return Answer(response.status_code, body, response.body, response.headers, self._new_log())
+        return Answer(response.status_code, body, response.body, response.headers, self.new_log())
 
-    def _new_log(self) -> list[dict[str, Any]]:
+    def new_log(self) -> list[dict[str, Any]]:
+        """Return the lines since the last call."""
         text = self._stream.getvalue()
         self._stream.seek(0)
         self._stream.truncate()

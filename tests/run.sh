@@ -4,12 +4,19 @@
 #   ./tests/run.sh          what needs Python packages only; under ten minutes
 #   ./tests/run.sh --all    also boards of 178 megapixels, and what needs system packages (.ci/run installs them):
 #                           a browser, Docker, nuclio
+#   NUCLIO_BIN=FOLDER ./tests/run.sh --all
+#                           with nuclio's own processor, nuctl, uhttpc and _nuclio_wrapper.py from that folder in place
+#                           of the stand-ins; tests/e2e/README.md
 #   ./tests/run.sh --train  also what needs PyTorch (the extra `train`, gigabytes)
 #
 # HYPOTHESIS_PROFILE=explore ./tests/run.sh looks for new counterexamples in place of the same ones on every run.
 set -euo pipefail
 
 ROOT="$(cd -P -- "${BASH_SOURCE[0]%/*}/.." && pwd)"
+if [[ -n "${NUCLIO_BIN:-}" ]]; then
+  NUCLIO_BIN="$(cd -- "$NUCLIO_BIN" && pwd)" # it is named from where the user stands
+  export NUCLIO_BIN
+fi
 cd -- "$ROOT"
 
 ALL=false
@@ -19,7 +26,7 @@ for option in "$@"; do
   --all) ALL=true ;;
   --train) TRAIN=true ;;
   --help)
-    sed -n '2,9s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+    sed -n '2,12s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
     exit 0
     ;;
   *)
@@ -59,7 +66,8 @@ lint_shell() {
 
 types() {
   # tests/ is a root of imports too, as for pytest; tests/e2e has stand-ins that import each other as scripts do.
-  MYPYPATH=tests mypy --no-error-summary --explicit-package-bases --exclude '^tests/e2e/' pcb_aoi deploy tests &&
+  MYPYPATH=tests mypy --no-error-summary --explicit-package-bases --exclude '^tests/e2e/' \
+    pcb_aoi training boards deploy docs tests &&
     # deploy/ runs before anything is installed, on the Python that a machine has.
     mypy --no-error-summary --python-version 3.10 deploy
 }
@@ -91,6 +99,7 @@ if "$ALL"; then
   step large pytest -q -s tests/large
   step demo ./deploy.sh demo
   step page pytest -q tests/page
+  printf '\nnuclio: %s\n' "${NUCLIO_BIN:-替身 stand-ins}"
   [[ ! -d tests/e2e ]] || step e2e pytest -q tests/e2e
 fi
 

@@ -23,6 +23,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, features
 
+from pcb_aoi.engine import image
+from pcb_aoi.errors import BadImage
+
 # Aligned to JPEG's blocks of 16 pixels, so that lossy files keep them exact; of three brightnesses, so that scores
 # show a change of contrast. The third is longer than a tile.
 RECTANGLES = {(16, 16, 48, 32): 255, (80, 16, 112, 48): 224, (32, 64, 160, 80): 176}
@@ -53,7 +56,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def function(folder: Path) -> Function:
-    return Function(folder)
+    """A function that says which frames it cannot read; by default they are skipped."""
+    return Function(folder, {"PCB_AOI_BAD_FRAME": "error"})
 
 
 def b64(data: bytes) -> str:
@@ -290,23 +294,21 @@ def test_a_file_of_which_no_pixel_decodes_is_refused(function: Function, case: s
         struct.error,
     ],
 )
-def test_whatever_a_decoder_raises_is_a_bad_image(
-    function: Function, error: type[Exception], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_whatever_a_decoder_raises_is_a_bad_image(error: type[Exception], monkeypatch: pytest.MonkeyPatch) -> None:
     """Pillow's decoders have no common error; AVIF's raises RuntimeError, for one."""
 
     def breaks(*_: object) -> None:
         raise error("secret")
 
     monkeypatch.setattr("PIL.PngImagePlugin.PngImageFile.load", breaks)
-    answer = function.annotate(PNG)
-    assert (answer.status, answer.code) == (422, "bad_image")
-    assert "secret" not in answer.text
+    with pytest.raises(BadImage) as caught:
+        image.decode(PNG, 1)
+    assert "secret" not in str(caught.value)
 
 
-def test_ops_may_have_unreadable_frames_skipped(folder: Path) -> None:
-    """One bad file among 5,000 ends a run of CVAT; with this switch it is an empty frame and an error in the log."""
-    function = Function(folder, {"PCB_AOI_BAD_FRAME": "skip"})
+def test_unreadable_frames_are_skipped_unless_ops_say_otherwise(folder: Path) -> None:
+    """One bad file among 5,000 would end a run of CVAT; it is an empty frame, a warning and an error in the log."""
+    function = Function(folder)
     for data in (FOREIGN["19 text"], NO_PIXEL["25 JPEG header"]):
         answer = function.annotate(data)
         assert (answer.status, answer.body) == (200, [])
@@ -581,6 +583,14 @@ def test_42_noise_gives_a_bounded_number_of_boxes(function: Function, threshold:
 def test_42_black_and_white(function: Function) -> None:
     assert function.annotate(encode(np.zeros((300, 300), np.uint8))).body == []
     assert function.annotate(encode(np.full((300, 300), 255, np.uint8))).boxes == [(0, 0, 300, 300)]
+
+
+@pytest.mark.parametrize("low", [0, 90, 200])
+def test_a_picture_of_few_grey_levels_is_answered_with_a_warning(function: Function, low: int) -> None:
+    """A wrong depth, a lens cap, an empty frame: what no list of formats knows."""
+    dull = encode((GREY // 8 + low).astype(np.uint8))
+    assert "grey levels" in function.annotate(dull).headers["X-Pcb-Aoi-Warning"]
+    assert "X-Pcb-Aoi-Warning" not in function.annotate(encode(GREY)).headers
 
 
 # --- anything at all --------------------------------------------------------------------------------------------------

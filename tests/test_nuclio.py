@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import re
+import subprocess
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import analytic
@@ -15,11 +21,15 @@ import pytest
 from calling import Function
 from files import encode
 
-from pcb_aoi import __version__
+from pcb_aoi import __version__, nuclio
+from pcb_aoi.commands import check
+from pcb_aoi.config import function_yaml
 from pcb_aoi.errors import ConfigError, MissingWeights, PcbAoiError
 
 BOARD = analytic.board(112, 192, [(16, 16, 48, 32), (32, 64, 160, 80)])
 PNG = encode(BOARD)
+ROOT = Path(__file__).resolve().parents[1]
+FUNCTIONS = sorted(path.parent for path in (ROOT / "functions").glob("*/main.py"))
 STAGES = ["decode", "tile", "infer", "merge", "respond"]
 
 
@@ -71,6 +81,27 @@ def test_one_line_says_what_is_known_of_a_refused_frame(folder: Path) -> None:
     assert (facts["width"], facts["height"], facts["mode"]) == (9000, 9000, "L")
 
 
+def test_decoding_and_the_tiles_share_the_time_that_was_set(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    function = Function(folder, {"PCB_AOI_DEADLINE_S": "7"})
+    decoder, detector = function.context.user_data.decoder, function.context.user_data.detector
+    decode, detect = decoder.decode, detector.detect
+    given: list[float] = []
+
+    def decoding(data: bytes, most: float, seconds: float) -> Any:  # noqa: ANN401
+        given.append(seconds)
+        return decode(data, most, seconds)
+
+    def detecting(pixels: np.ndarray, threshold: float | None, deadline: float) -> Any:  # noqa: ANN401
+        given.append(deadline)
+        return detect(pixels, threshold)
+
+    monkeypatch.setattr(decoder, "decode", decoding)
+    monkeypatch.setattr(detector, "detect", detecting)
+    monkeypatch.setattr(nuclio, "time", SimpleNamespace(monotonic=lambda: 1000.0))
+    assert function.annotate(PNG).status == 200
+    assert given == [7, 1007]
+
+
 def test_the_header_holds_the_timings_of_the_log(function: Function) -> None:
     answer = function.annotate(PNG)
     entries = answer.headers["Server-Timing"].split(", ")
@@ -109,7 +140,7 @@ def test_a_fault_of_our_own_is_500_and_its_cause_stays_in_the_log(
     def breaks(*_: object) -> None:
         raise ZeroDivisionError("secret /opt/nuclio/model.onnx")
 
-    monkeypatch.setattr("pcb_aoi.engine.image.decode", breaks)
+    monkeypatch.setattr("pcb_aoi.engine.image.child.Decoder.decode", breaks)
     answer = function.annotate(PNG)
     assert (answer.status, answer.code) == (500, "internal")
     assert "secret" not in answer.text
@@ -125,7 +156,7 @@ def test_lack_of_memory_is_told_from_a_fault(
     def breaks(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr("pcb_aoi.engine.image.decode", breaks)
+    monkeypatch.setattr("pcb_aoi.engine.image.child.Decoder.decode", breaks)
     answer = function.annotate(PNG)
     assert (answer.status, answer.code) == (status, code)
 
@@ -160,3 +191,93 @@ def test_the_body_may_come_parsed_or_not(function: Function, content_type: str |
     response = function.module.handler(function.context, event)
     assert response.status_code == 200
     assert len(json.loads(response.body)) == 2
+
+
+# nuclio's wrapper, as far as it finds the two functions of a main.py.
+AS_NUCLIO_DOES = """
+import sys
+module = __import__("main")
+beside = sys.modules[module.handler.__module__]
+print(module.__file__, callable(getattr(beside, "init_context", None)))
+"""
+
+
+@pytest.mark.parametrize("folder", FUNCTIONS, ids=lambda folder: folder.name)
+def test_nuclio_finds_init_context(folder: Path) -> None:
+    path = os.pathsep.join([str(folder), str(ROOT)])
+    environment = {**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
+    command = [sys.executable, "-c", AS_NUCLIO_DOES]
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert result.stdout.split() == [str(folder / "main.py"), "True"]
+
+
+@pytest.mark.parametrize(("status", "expected"), [(200, 0), (503, 1), (404, 1), (None, 1)])
+def test_the_health_check_reads_the_status(status: int | None, expected: int) -> None:
+    """As Docker runs it, but for the port: `None` is nobody there."""
+    asked: list[str] = []
+
+    class Health(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_response(status or 0)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Health) as server:
+        command = function_yaml.READY_PROBE.removeprefix("CMD ").replace("8082", str(server.server_port))
+        thread = threading.Thread(target=server.handle_request)
+        if status is None:
+            server.server_close()
+        else:
+            thread.start()
+        # `-IS`: none of the environment's packages, so that five containers can afford it every five seconds.
+        environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+        result = subprocess.run(["sh", "-c", command], env=environment, stderr=subprocess.DEVNULL, check=False)
+    assert result.returncode == expected
+    assert asked == ([] if status is None else ["/ready"])
+
+
+def test_where_nuclio_finds_no_init_context_there_is_none(function: Function) -> None:
+    assert nuclio.init_context_of(function.module.handler) is function.module.init_context
+    # Bound in a main.py, and defined elsewhere: what the module of main.py has is not looked at.
+    assert nuclio.init_context_of(nuclio.handle) is None
+    assert nuclio.init_context_of(json.loads) is None
+    assert nuclio.init_context_of(None) is None
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
+def test_a_worker_without_a_model_says_so(function: Function, method: str) -> None:
+    """What nuclio makes of a main.py whose init_context it does not find."""
+    function.new_log()
+    context = nuclio_sdk.Context(logger=function.context.logger)
+    response = function.module.handler(context, nuclio_sdk.Event(body=b"", method=method))
+    assert response.status_code == 500
+    answer = json.loads(response.body)
+    assert answer["code"] == "no_model"
+    assert "no model is loaded" in answer["message"]
+    (line,) = function.new_log()
+    assert line["with"]["code"] == "no_model"
+    assert "define both in main.py" in line["with"]["detail"]
+
+
+def test_check_imports_each_main_alone_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    before, path = set(sys.modules), list(sys.path)
+    for name in ("one", "two"):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "beside.py").write_text(f"NAME = {name!r}\n", "utf-8")
+        main = analytic.MAIN + f"\n\nimport beside\n\nassert beside.NAME == {name!r}\n"
+        (folder / "main.py").write_text(main, "utf-8")
+        check._check_entry(folder / "main.py")
+        assert sorted(file.name for file in folder.iterdir()) == ["beside.py", "main.py"]
+    assert set(sys.modules) == before
+    assert sys.path == path
+
+
+def test_a_static_check_needs_no_onnxruntime() -> None:
+    code = "import sys; sys.modules['onnxruntime'] = None; from pcb_aoi import cli; sys.exit(cli.main(sys.argv[1:]))"
+    command = [sys.executable, "-c", code, "check", "--static", "--root", str(ROOT)]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr

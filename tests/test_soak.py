@@ -35,7 +35,7 @@ def mixed(turn: int) -> list[bytes]:
 
 
 def test_memory_and_descriptors_stay_constant(tmp_path: Path) -> None:
-    function = Function(analytic.write_function(tmp_path / "analytic"))
+    function = Function(analytic.write_function(tmp_path / "analytic"), {"PCB_AOI_BAD_FRAME": "error"})
     process, rss, descriptors = psutil.Process(), [], []
     for turn in range(ROUNDS):
         statuses = [function.annotate(data).status for data in mixed(turn)]

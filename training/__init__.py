@@ -1,4 +1,1 @@
-"""How the shipped weights were made: data, net, training, calibration, export, evaluation.
-
-Nothing here is needed at run time. Importing this package does not import torch; its modules do.
-"""
+"""Teach, calibrate and measure the weights of a function: what users run."""

@@ -14,63 +14,41 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import onnx
-from onnxruntime import InferenceSession
 
 from pcb_aoi.config import weights
 from pcb_aoi.config.model_config import ModelConfig
 from pcb_aoi.engine import polarity
-from pcb_aoi.errors import PcbAoiError
-from training import calibrate, evaluate, metrics, model_file, operating_point, predict, versions
-from training.annotated import split
-from training.annotated.annotations import AnnotationError, Entry, Report, index
-from training.annotated.archive import ArchiveError
-from training.annotated.formats import FormatError
-from training.annotated.labels import Names, UnknownLabelError
-from training.annotated.sheets import Sheets, Stored
-from training.ignored import without_ignored
-from training.scene import Image, Scene, Source
+from training import traits
+from training.annotated import export_options, split
+from training.annotated.annotations import AnnotationError, Report
+from training.data.scene import Scene, Source
+from training.data.sheets import Sheets
+from training.data.store import Pool, Stored
+from training.measure import calibrate, metrics, operating_point, report
+from training.measure.examine import Examiner
+from training.measure.runs import measure_all
+from training.told import TOLD
+from training.weights import function_versions, model_file
 
 KEEP_SHARE = 0.4  # of the crops, with --keep-pool: rendered boards
 RATE = 1e-3
 THRESHOLD = 0.5
-# What the user can put right: told in one line, without a traceback.
-TOLD = (
-    ArchiveError,
-    FormatError,
-    UnknownLabelError,
-    AnnotationError,
-    versions.VersionError,
-    model_file.ModelFileError,
-    PcbAoiError,
-)
 
 
-def measured(
-    detect: Callable[[InferenceSession, Image], predict.Detections], session: InferenceSession, scenes: Sequence[Scene]
-) -> tuple[list[Scene], list[predict.Detections]]:
-    """Detections on every scene; of the scenes themselves only shape and truth are kept, one is in memory at a time."""
-    kept, results = [], []
-    for scene in scenes:
-        scene, result = without_ignored(scene, detect(session, scene.image))
-        stub = np.broadcast_to(np.uint8(0), scene.image.shape[:2])
-        kept.append(Scene(stub, scene.boxes, scene.labels, scene.name))
-        results.append(result)
-    return kept, results
-
-
-def recalibrate(model: onnx.ModelProto, scenes: Sequence[Scene]) -> None:
+def recalibrate(model: onnx.ModelProto, config: ModelConfig, scenes: Sequence[Scene]) -> None:
     """Put each label's best threshold at 0.5, in place; labels with too few defects keep what the old weights had."""
-    session = predict.open_session(model.SerializeToString())
-    kept, results = measured(predict.pieces, session, scenes)
-    gaps = predict.joined(session)
+    examiner = Examiner(model.SerializeToString(), config)
+    run = measure_all(examiner.pieces, scenes)
+    gaps = examiner.gaps.copy()
     slope, offset = model_file.read_calibration(model)
     for label, slug in enumerate(model_file.slugs(model)):
-        settled = operating_point.settle(kept, results, label, bool(gaps[label] >= 0), now=slope[label])
+        settled = operating_point.settle(run.scenes, run.results, label, bool(gaps[label] >= 0), now=slope[label])
         if settled.curve.defects < calibrate.FEWEST or not settled.curve.right.any():
             print(f"{slug:18} {settled.curve.defects} defects to calibrate with: keeps its calibration")
             continue
@@ -80,13 +58,13 @@ def recalibrate(model: onnx.ModelProto, scenes: Sequence[Scene]) -> None:
     model_file.write_gaps(model, gaps)
 
 
-def average(model: onnx.ModelProto, scenes: Sequence[Scene], title: str) -> float:
+def average(model: onnx.ModelProto, config: ModelConfig, scenes: Sequence[Scene], title: str) -> float:
     """mAP@0.5 of a model, and its table printed."""
-    session = predict.open_session(model.SerializeToString())
-    kept, results = measured(predict.detect, session, scenes)
+    examiner = Examiner(model.SerializeToString(), config)
+    run = measure_all(partial(examiner.detect, threshold=THRESHOLD), scenes)
     slugs = model_file.slugs(model)
-    print(f"\n## {title}\n\n{evaluate.table(kept, results, slugs, THRESHOLD)}")
-    return float(np.nanmean(metrics.average_precision(kept, results, len(slugs))[:, 0]))
+    print(f"\n## {title}\n\n{report.table(run, slugs, THRESHOLD)}")
+    return float(np.nanmean(metrics.average_precision(run.scenes, run.results, len(slugs))[:, 0]))
 
 
 def fingerprint(start: bytes, parts: split.Split, args: argparse.Namespace) -> str:
@@ -102,24 +80,26 @@ def fingerprint(start: bytes, parts: split.Split, args: argparse.Namespace) -> s
 
 def trained(args: argparse.Namespace, config: ModelConfig, start: Path, out: Path) -> onnx.ModelProto:
     """Train from the weights in `start` on the scenes under `out`, as a model with the old calibration."""
-    from training import batches, export, pool, recipes, train  # torch is needed here only
+    from training.data.batches import WIDE_SHARE, TrainingPlan  # torch is needed here only
+    from training.net import loop
+    from training.weights import export
 
     sources: list[tuple[float, Source]] = [(1.0, Sheets(Stored(out / "train")))]
     if args.keep_pool:
-        sources = [(1 - KEEP_SHARE, sources[0][1]), (KEEP_SHARE, pool.Pool(args.keep_pool))]
+        sources = [(1 - KEEP_SHARE, sources[0][1]), (KEEP_SHARE, Pool(args.keep_pool))]
     details = model_file.metadata(onnx.load(start))
-    plan = batches.Plan(
+    plan = TrainingPlan(
         config.slugs,
         args.iterations,
         args.minutes,
         args.batch,
-        wide_share=recipes.WIDE_SHARE,
+        wide_share=WIDE_SHARE,
         rate=args.rate,
         seed=args.seed,
         joined=tuple(json.loads(details.get("joined", "[]"))),
         bright_copper=polarity.bright_copper(details),
     )
-    checkpoint = train.train(plan, sources, out, [start])
+    checkpoint = loop.train(plan, sources, out, start)
     detector, slugs = export.load_detector(checkpoint)
     model, old = export.to_onnx(detector, len(slugs)), onnx.load(start)
     model_file.write_calibration(model, *model_file.read_calibration(old))
@@ -132,15 +112,16 @@ def finetune(args: argparse.Namespace) -> int:
     folder = args.root / "functions" / args.function
     config = ModelConfig.load(folder / "model.yaml")
     if config.head != "pcb":
-        raise versions.VersionError(f"{folder}: head {config.head}: only weights of this project can be fine-tuned")
+        raise function_versions.VersionError(
+            f"{folder}: head {config.head}: only weights of this project can be fine-tuned"
+        )
     content = weights.read(folder, config)
     old = onnx.load_from_string(content)
     if tuple(model_file.slugs(old)) != config.slugs:
-        raise versions.VersionError(f"{folder}: the labels of the weights are not those of model.yaml")
-    names = Names.load(args.root / "labelmaps" / f"{args.function}.yaml").with_rules(args.label)
-    report = Report()
-    entries: list[Entry] = index(args.data, names, args.images, report)
-    parts, rule = split.split(entries, args.held_out)
+        raise function_versions.VersionError(f"{folder}: the labels of the weights are not those of model.yaml")
+    read = Report()
+    found = export_options.entries(args, args.root / "labelmaps" / f"{args.function}.yaml", read)
+    parts, rule = split.split(found, args.held_out)
     out = args.out or Path("runs") / f"finetune-{args.function}"
     out.mkdir(parents=True, exist_ok=True)
     mark, run = out / "run.txt", fingerprint(content, parts, args)
@@ -148,38 +129,37 @@ def finetune(args: argparse.Namespace) -> int:
         (out / "checkpoint.pt").unlink(missing_ok=True)
         (out / "start.onnx").write_bytes(content)
         mark.write_text(run)
-    from training.batches import Plan
-
-    fragments = frozenset(config.slugs.index(slug) for slug in Plan.fragments if slug in config.slugs)
-    split.store(parts, out, config.pitch.scale(args.um_per_px), fragments, report)
-    print("\n".join(report.lines(config.slugs)))
-    print(f"split by {rule}: " + ", ".join(f"{len(found)} {part}" for part, found in parts.items()), flush=True)
+    fragments = frozenset(config.slugs.index(slug) for slug in traits.LONG if slug in config.slugs)
+    split.store(parts, out, config.pitch.scale(args.um_per_px), fragments, read)
+    print("\n".join(read.lines(config.slugs)))
+    print(f"split by {rule}: " + ", ".join(f"{len(own)} {part}" for part, own in parts.items()), flush=True)
     if not args.keep_pool:
         print("without --keep-pool: what your images do not show may be forgotten")
     model = trained(args, config, out / "start.onnx", out)
-    version = versions.next_version(folder)
+    version = function_versions.next_version(folder)
     shown = f"{len(parts['train'])} annotated images of the user"
     details = model_file.metadata(model) | {"version": version}
     details["provenance"] = f"{details.get('provenance', '')} Fine-tuned from {config.version} on {shown}.".strip()
     onnx.helper.set_model_props(model, details)
-    recalibrate(model, Stored(out / "calibration"))
+    recalibrate(model, config, Stored(out / "calibration"))
     model_file.save(model, out / "model.onnx")
     held_out = Stored(out / "held-out")
-    before = average(old, held_out, f"旧权重 / old weights, {config.version}")
-    after = average(model, held_out, f"新权重 / new weights, {version}")
+    before = average(old, config, held_out, f"旧权重 / old weights, {config.version}")
+    after = average(model, config, held_out, f"新权重 / new weights, {version}")
     print(f"\nmAP@0.5 {before:.3f} -> {after:.3f} on {len(parts['held-out'])} held-out images")
     if not after >= before and not args.accept:
         print(
             f"没有变好，未替换 / not better, {folder} is unchanged; to take them anyway: --accept. ({out}/model.onnx)"
         )
         return 1
-    digest = versions.install(model, folder)
+    digest = function_versions.install(model, folder)
     print(f"{folder / config.weights}: {version}, sha256 {digest}; {config.version} is kept for --rollback")
     tell_next(args.function)
     return 0
 
 
 def tell_next(function: str) -> None:
+    """Say how new weights come into use."""
     print(
         f"下一步 / next: pcb-aoi check --function {function}, then ./deploy.sh up --function {function} "
         "(with the --platform and options that you deploy with)"
@@ -187,15 +167,12 @@ def tell_next(function: str) -> None:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Of the command line."""
     parser.add_argument("--function", required=True, help="folder under functions/, for example inner-layer")
-    parser.add_argument("--data", type=Path, action="append", default=[], help="an export of CVAT; may be repeated")
-    parser.add_argument("--images", type=Path, help="folder or .zip of the images, if the export has none")
-    parser.add_argument(
-        "--label", action="append", default=[], metavar="NAME=SLUG", help="map a label; NAME=: ignore it"
-    )
+    export_options.add_arguments(parser)
     parser.add_argument("--minutes", type=float, default=20.0, help="length of the training")
     parser.add_argument("--iterations", type=int, default=0, help="end the training after so many batches, if earlier")
-    parser.add_argument("--keep-pool", type=Path, help="rendered boards (`python -m training pool`) to mix in")
+    parser.add_argument("--keep-pool", type=Path, help="rendered boards (`python -m boards pool`) to mix in")
     parser.add_argument("--held-out", type=float, default=0.2, help="share of the images to measure with")
     parser.add_argument("--um-per-px", type=float, help="pixel pitch, if PCB_AOI_UM_PER_PX is set for the function")
     parser.add_argument("--accept", action="store_true", help="use the new weights even if they are worse")
@@ -208,15 +185,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    """Fine-tune, or go back; what the user can put right is told in one line."""
     try:
         if args.rollback:
-            left, now = versions.roll_back(args.root / "functions" / args.function)
+            left, now = function_versions.roll_back(args.root / "functions" / args.function)
             print(f"{args.function}: {left} -> {now}")
             tell_next(args.function)
             return 0
         if not args.data:
             raise AnnotationError("--data is missing: an export of CVAT, .zip or folder")
-        from training.train import restart_with_allocator
+        from training.net.loop import restart_with_allocator
 
         restart_with_allocator()
         return finetune(args)

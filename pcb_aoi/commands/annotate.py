@@ -5,21 +5,32 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from pcb_aoi.config.settings import Settings
 from pcb_aoi.engine import image, response
 from pcb_aoi.engine.detector import Detector
-from pcb_aoi.errors import FrameError
+from pcb_aoi.errors import FrameError, TooLarge
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `pcb-aoi annotate`."""
     parser.add_argument("function", type=Path, help="function folder, e.g. functions/inner-layer")
     parser.add_argument("images", type=Path, nargs="+", metavar="IMAGE")
-    parser.add_argument("--threshold", type=float, help="smallest score; default: as model.yaml says")
+    parser.add_argument("--threshold", type=_between(0, 1), help="smallest score; default: as model.yaml says")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
-    parser.add_argument("--um-per-px", type=float, help="pixel pitch of the images; default: not scaled")
+    parser.add_argument("--um-per-px", type=_between(0.1, 1000), help="pixel pitch of the images; default: not scaled")
+
+
+def _between(low: float, high: float) -> Callable[[str], float]:
+    def number(text: str) -> float:
+        value = float(text)
+        if not low <= value <= high:  # NaN, too
+            raise argparse.ArgumentTypeError(f"{text} is not in [{low:g}, {high:g}]")
+        return value
+
+    return number
 
 
 def run(args: argparse.Namespace) -> int:
@@ -31,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
         started = time.perf_counter()
         try:
             pixels = image.decode(path.read_bytes(), settings.max_megapixels).pixels
-        except (OSError, FrameError) as error:
+        except (OSError, FrameError, TooLarge) as error:
             print(f"[{number}/{len(args.images)}] {path}: {error}", file=sys.stderr)
             failed = 1
             continue

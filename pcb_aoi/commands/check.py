@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
+import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
+from pcb_aoi import nuclio
 from pcb_aoi.commands import sync
 from pcb_aoi.config import function_yaml, yaml_file
 from pcb_aoi.config.labelmap import Labelmap
 from pcb_aoi.config.model_config import ModelConfig
 from pcb_aoi.errors import ConfigError, MissingWeights, PcbAoiError
-
-_ENTRY = "from pcb_aoi.nuclio import entry_points"
 
 
 @dataclass(frozen=True)
@@ -88,13 +91,67 @@ def _check_folder(folder: Path, labelmap: Labelmap, config: ModelConfig) -> None
         raise ConfigError(f"{folder / 'model.yaml'}: model must be {folder.name!r}, is {config.model!r}")
     if config.slugs != tuple(label.slug for label in labelmap.labels):
         raise ConfigError(f"{folder / 'model.yaml'}: labels differ from the labelmap; run `pcb-aoi sync`")
-    if _ENTRY not in (folder / "main.py").read_text("utf-8"):
-        raise ConfigError(f"{folder / 'main.py'}: must take its entry points from pcb_aoi.nuclio")
+    _check_entry(folder / "main.py")
     for file in sync.FUNCTION_FILES:
         function_yaml.check(folder / file, labelmap, config.language)
     for path, content in sync.generated(folder, labelmap).items():
         if path.read_text("utf-8") != content:
-            raise ConfigError(f"{path}: generated labels are not up to date; run `pcb-aoi sync`")
+            raise ConfigError(f"{path}: generated parts are not up to date; run `pcb-aoi sync`")
+
+
+def _check_entry(path: Path) -> None:
+    """Import main.py as nuclio does, and look for both entry points where nuclio looks.
+
+    Raises:
+        ConfigError: it cannot be imported, or nuclio would not find `handler` or `init_context`.
+    """
+    try:
+        with _imported_alone(path) as module:
+            handler = getattr(module, "handler", None)
+            found = nuclio.init_context_of(handler)
+    except (Exception, SystemExit) as error:
+        raise ConfigError(f"{path}: 导入失败 / cannot be imported: {type(error).__name__}: {error}") from error
+    if not callable(handler):
+        raise ConfigError(f"{path}: 没有定义 handler / must define handler, as spec.handler says")
+    if found is None:
+        where = getattr(handler, "__module__", None)
+        raise ConfigError(
+            f"{path}: nuclio 在定义 handler 的模块（{where}）里找 init_context，那里没有，模型不会加载；"
+            "请在 main.py 里用 def 定义这两个函数 / nuclio looks for init_context in the module that handler was "
+            f"defined in ({where}); there is none, and it would load no model: define both in main.py with def"
+        )
+
+
+@contextmanager
+def _imported_alone(path: Path) -> Iterator[ModuleType]:
+    """Import a main.py under a name of its own, with its folder first on the path, and leave nothing of it behind.
+
+    All five are called main, and may have modules of equal names beside them: the next one must not find those of
+    the one before. nuclio would copy byte code into the image.
+    """
+    folder = path.resolve().parent
+    name = f"pcb_aoi_check_{folder.name}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None or not path.is_file():
+        raise ConfigError("main.py is missing")
+    module = importlib.util.module_from_spec(spec)
+    byte_code, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    sys.path.insert(0, str(folder))
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+        yield module
+    finally:
+        sys.dont_write_bytecode = byte_code
+        sys.path.remove(str(folder))
+        beside = [key for key, item in sys.modules.items() if _lies_in(folder, item)]
+        for key in beside:
+            del sys.modules[key]
+
+
+def _lies_in(folder: Path, module: ModuleType) -> bool:
+    file = getattr(module, "__file__", None)
+    return isinstance(file, str) and Path(file).resolve().parent.is_relative_to(folder)
 
 
 def _read_weights(folder: Path, config: ModelConfig) -> str:
@@ -108,5 +165,5 @@ def _load_weights(folder: Path, config: ModelConfig) -> str:
     from pcb_aoi.config.settings import Settings
     from pcb_aoi.engine.detector import Detector  # ONNX Runtime: not needed for --static
 
-    session = Detector.load(folder, Settings()).session
-    return f"{_read_weights(folder, config)}, {session.seconds_per_tile * 1e3:.0f} ms/tile ({session.provider})"
+    runtime = Detector.load(folder, Settings()).model.runtime
+    return f"{_read_weights(folder, config)}, {runtime.seconds_per_item * 1e3:.0f} ms/tile ({runtime.provider})"

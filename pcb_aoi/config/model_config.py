@@ -12,6 +12,9 @@ from pcb_aoi.config.labelmap import LANGUAGES
 from pcb_aoi.engine import heads
 from pcb_aoi.errors import ConfigError
 
+OFF = 0.15
+"""Of the native pitch: from there on, an image is scaled to it."""
+
 
 @dataclass(frozen=True)
 class Pitch:
@@ -24,10 +27,10 @@ class Pitch:
     def scale(self, um_per_px: float | None) -> float:
         """Return model pixels per image pixel.
 
-        A pitch inside [min, max] is taken as it is (resampling only loses detail there); one outside is brought
-        to the native pitch. None, an unknown pitch, scales nothing.
+        A pitch within OFF of the native one is taken as it is (resampling only loses detail there); one further off
+        is brought to it. None, an unknown pitch, scales nothing.
         """
-        if um_per_px is None or self.min <= um_per_px <= self.max:
+        if um_per_px is None or 1 - OFF <= um_per_px / self.native <= 1 + OFF:
             return 1.0
         return um_per_px / self.native
 
@@ -51,6 +54,8 @@ class ModelConfig:
     """What the labels are called towards CVAT, in the configured language."""
     spellings: tuple[tuple[str, ...], ...]
     """Per label: slug, Chinese and English."""
+    exclusive: tuple[tuple[int, ...], ...] = ()
+    """Groups of labels of which one object can only be one: of two boxes at one place the surer is answered."""
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -60,7 +65,9 @@ class ModelConfig:
             ConfigError: a key is missing, unknown, of the wrong type or out of range; names file and key.
         """
         keys = {"model", "version", "weights", "sha256", "head", "tile", "overlap", "um_per_px", "threshold"}
-        data = yaml_file.check_keys(str(path), yaml_file.load(path), keys | {"language", "labels"})
+        data = yaml_file.check_keys(
+            str(path), yaml_file.load(path), keys | {"language", "labels"}, optional={"exclusive"}
+        )
         sha256 = data["sha256"]
         if sha256 is not None and not re.fullmatch(r"[0-9a-f]{64}", str(sha256)):
             raise ConfigError(f"{path}: sha256 must be 64 lower-case hex digits or null, got {sha256!r}")
@@ -89,6 +96,7 @@ class ModelConfig:
         slugs, names = ([label[key] for label in labels] for key in ("slug", data["language"]))
         yaml_file.unique(f"{path}: slug", slugs)
         yaml_file.unique(f"{path}: {data['language']}", names)
+        exclusive = _exclusive(f"{path}: exclusive", data.get("exclusive", []), slugs)
         return cls(
             model=yaml_file.text(f"{path}: model", data["model"]),
             version=yaml_file.text(f"{path}: version", data["version"]),
@@ -104,4 +112,14 @@ class ModelConfig:
             slugs=tuple(slugs),
             names=tuple(names),
             spellings=tuple((label["slug"], label["zh"], label["en"]) for label in labels),
+            exclusive=exclusive,
         )
+
+
+def _exclusive(where: str, groups: object, slugs: list[str]) -> tuple[tuple[int, ...], ...]:
+    if not isinstance(groups, list) or not all(isinstance(group, list) and len(group) > 1 for group in groups):
+        raise ConfigError(f"{where} must be a list of lists of at least two slugs")
+    for slug in (slug for group in groups for slug in group):
+        if slug not in slugs:
+            raise ConfigError(f"{where}: {slug!r} is none of the labels {', '.join(slugs)}")
+    return tuple(tuple(slugs.index(slug) for slug in group) for group in groups)

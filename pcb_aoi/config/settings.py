@@ -22,8 +22,10 @@ class Settings:
     """Score from which a detection is answered when the request names none."""
     um_per_px: float | None = None
     """Pixel pitch of the user's images; None cuts tiles at the image's own scale."""
-    bad_frame: str = "error"
-    """`error` or `skip`: answer an unreadable frame with 4xx, or with an empty list."""
+    bad_frame: str = "skip"
+    """`skip` or `error`: answer a frame of which nothing decodes with an empty list and a warning, or with 4xx."""
+    copper: str = "auto"
+    """`auto`, `dark` or `bright`: whether copper is the dark side of the pictures, where it cannot be told by them."""
     deadline_s: float = 100.0
     max_image_mib: float = 190.0
     max_megapixels: float = 300.0
@@ -65,7 +67,11 @@ def _parse(key: str, name: str, text: str) -> object:
     return number
 
 
-_CHOICES: dict[str, tuple[str, ...]] = {"device": ("cpu", "cuda"), "bad_frame": ("error", "skip")}
+_CHOICES: dict[str, tuple[str, ...]] = {
+    "device": ("cpu", "cuda"),
+    "bad_frame": ("skip", "error"),
+    "copper": ("auto", "dark", "bright"),
+}
 _RANGES: dict[str, tuple[type[int] | type[float], float, float]] = {
     "threshold": (float, 0, 1),
     "um_per_px": (float, 0.1, 1000),

@@ -14,11 +14,9 @@ import numpy.typing as npt
 from pcb_aoi.config import weights
 from pcb_aoi.config.model_config import ModelConfig
 from pcb_aoi.config.settings import Settings
-from pcb_aoi.engine import chains, heads, merge, polarity, tiles
-from pcb_aoi.engine.detections import Bool, Detections
-from pcb_aoi.engine.heads import Head, at_least
-from pcb_aoi.engine.session import Session
-from pcb_aoi.engine.tiles import Grid
+from pcb_aoi.engine import merge, polarity, tiles
+from pcb_aoi.engine.detections import Detections
+from pcb_aoi.engine.model import Model
 from pcb_aoi.errors import DeadlineExceeded, ModelError
 
 log = logging.getLogger(__name__)
@@ -58,11 +56,13 @@ class Result:
 class Detector:
     """One model, ready to run. Not for several threads at once."""
 
-    def __init__(self, config: ModelConfig, session: Session, settings: Settings) -> None:
-        self.config, self.session, self.settings = config, session, settings
-        self._head: Head = heads.get(config.head)
-        self._gaps = chains.gaps(session.metadata, config.slugs)
-        self._bright_copper = polarity.bright_copper(session.metadata)
+    def __init__(
+        self, config: ModelConfig, model: Model, settings: Settings, most_per_tile: int = merge.MAX_PER_TILE
+    ) -> None:
+        """Join the parts; `most_per_tile` bounds the candidates of a tile that are looked at, the best ones."""
+        self.config, self.model, self.settings = config, model, settings
+        self._rules = merge.Rules.of(config, model.metadata, most_per_tile)
+        self._bright_copper = polarity.bright_copper(model.metadata)
 
     @classmethod
     def load(cls, folder: Path, settings: Settings | None = None) -> Self:
@@ -75,9 +75,9 @@ class Detector:
         """
         settings = settings or Settings()
         config = ModelConfig.load(folder / "model.yaml")
-        session = Session(weights.read(folder, config), config, settings)
-        weights.check_classes(session.metadata, config)
-        return cls(config, session, settings)
+        model = Model(weights.read(folder, config), config, settings)
+        weights.check_classes(model.metadata, config)
+        return cls(config, model, settings)
 
     @property
     def threshold(self) -> float:
@@ -95,56 +95,55 @@ class Detector:
         Raises:
             DeadlineExceeded: the board has more tiles than the time allows; found before the first tile where the
                 speed of the last ones tells, else at the deadline.
-            ModelError, OutOfMemory: see Session.run.
+            ModelError, OutOfMemory: see Model.run.
         """
         threshold = self.threshold if threshold is None else threshold
-        watch, classes = Stopwatch(), len(self.config.slugs)
+        watch, bad = Stopwatch(), 0
         height, width = image.shape[:2]
         scale = self.config.pitch.scale(self.settings.um_per_px)
-        # Above the model's own threshold, one only takes away: the answer is merged as there. Else a box that hides
-        # another would itself be gone at a threshold between their scores, and the other one come back.
-        merged_from = min(threshold, self.config.threshold)
-        bound, floor = at_least(merged_from), chains.floor(merged_from, self._gaps)
         grid = tiles.plan(height, width, self.config.tile, self.config.overlap, scale)
         self._check_time(len(grid), deadline)
-        negative = self._bright_copper and polarity.thresholded(image)
-        parts: list[Detections] = []
-        owners: list[npt.NDArray[np.intp]] = []
-        over = bad = 0
-        batch_size = self.session.batch
+        negative, doubt = self._polarity(image)
+        merging = merge.Merge(self._rules, grid, threshold)
         watch.lap("tile")
-        for first, batch in tiles.batches(image, grid, batch_size):
+        for first, batch in tiles.batches(image, grid, self.model.runtime.batch):
             if negative:
                 np.bitwise_not(batch, out=batch)
             watch.lap("tile")
-            outputs = self.session.run(batch)
+            outputs = self.model.run(batch)
             watch.lap("infer")
-            candidates = self._head.decode(outputs, classes, floor)
-            wanted = (candidates.detections.scores >= bound) | (self._gaps[candidates.detections.labels] >= 0)
-            owner = candidates.tile[wanted] + first
-            found, good = _onto_board(candidates.detections[wanted], owner, grid)
-            found, owner, dropped = merge.per_tile(found, owner[good], classes)
-            parts.append(found)
-            owners.append(owner)
-            over += dropped
-            bad += sum(int(np.isnan(output).any()) for output in outputs if not np.isfinite(output.sum()))
+            merging.add(self.model.candidates(outputs, merging.floor), first)
+            bad += sum(not np.isfinite(output).all() for output in outputs)
             watch.lap("merge")
             if time.monotonic() > deadline:
                 raise DeadlineExceeded(
                     f"out of time after {first + len(batch)} of {len(grid)} tiles; crop the frame or raise the limits"
                 )
-        if bad and not any(len(part) for part in parts):
+        if bad and not len(merging):
             raise ModelError("the model gives numbers that are not finite", detail=f"in {bad} output tensors")
-        everything, owners_of = Detections.concatenate(parts), np.concatenate(owners)
-        merged, surplus = merge.across_tiles(everything, owners_of, grid, self._gaps)
-        result = _to_image(merged[merged.scores >= at_least(threshold)], grid, height, width)
+        result = tiles.to_image(merging.answer(), grid, height, width)
         watch.lap("merge")
-        notes = self._warnings(height, width, over + surplus, bad)
+        notes = (*doubt, *self._warnings(height, width, merging.over, bad))
         return Result(result, len(grid), watch.ms, notes)
 
+    def _polarity(self, image: UInt8) -> tuple[bool, tuple[str, ...]]:
+        """Whether the weights see the picture's negative, and what is to be said about it."""
+        if not self._bright_copper:
+            return False, ()
+        if self.settings.copper != "auto":
+            return self.settings.copper == "dark", ()
+        seen = polarity.evidence(image)
+        side = "dark, as in a thresholded picture" if seen.thresholded else "bright, as a camera shows it"
+        doubt = f"copper was taken as {side}, with little evidence: set PCB_AOI_COPPER to dark or bright"
+        return seen.thresholded, (doubt,) if seen.weak else ()
+
     def _check_time(self, count: int, deadline: float) -> None:
-        need, have = count * self.session.seconds_per_tile, deadline - time.monotonic()
-        # The estimate is a mean of few calls on a machine that others use too: refuse what is clearly hopeless only.
+        need, have = count * self.model.runtime.seconds_per_item, deadline - time.monotonic()
+        # The estimate is a mean of few calls on a machine that others use too: refuse what is clearly hopeless only,
+        # and not before the speed has been measured anew. A refusal runs no tile: else the next board would meet the
+        # same estimate, for ever.
+        if need > 1.25 * have:
+            need, have = count * self.model.runtime.measure(), deadline - time.monotonic()
         if need > 1.25 * have:
             raise DeadlineExceeded(f"{count} tiles need about {need:.0f} s, {have:.0f} s are left")
 
@@ -163,23 +162,3 @@ class Detector:
                 "set PCB_AOI_UM_PER_PX"
             )
         return tuple(notes)
-
-
-def _onto_board(found: Detections, tile: npt.NDArray[np.intp], grid: Grid) -> tuple[Detections, Bool]:
-    """Move boxes (N, 4) from tile to board pixels, clipped to what the tile saw; also the mask of the rows kept.
-
-    Dropped are boxes that are not finite, inverted, or wholly in the padding of a small board.
-    """
-    finite = np.isfinite(found.boxes).all(axis=1) & np.isfinite(found.scores)
-    bounds = grid.boxes[tile].astype(np.float32)
-    limit = np.minimum(bounds[:, 2:], np.array((grid.width, grid.height), np.float32))
-    boxes = np.where(finite[:, None], found.boxes, 0) + np.tile(bounds[:, :2], 2)
-    boxes = np.clip(boxes, np.tile(bounds[:, :2], 2), np.tile(limit, 2)).astype(np.float32)
-    good = finite & (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
-    return Detections(boxes, found.scores, found.labels)[good], good
-
-
-def _to_image(found: Detections, grid: Grid, height: int, width: int) -> Detections:
-    """Scale boxes (N, 4) from board pixels at the model's scale back to the image."""
-    ratio = np.array((width / grid.width, height / grid.height), np.float32)
-    return Detections(found.boxes * np.tile(ratio, 2), found.scores, found.labels)

@@ -15,6 +15,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from pcb_aoi.engine.detections import Bool, Detections
+
 UInt8 = npt.NDArray[np.uint8]
 Int32 = npt.NDArray[np.int32]
 
@@ -87,3 +89,23 @@ def _resample(image: UInt8, grid: Grid, x1: int, y1: int, x2: int, y2: int) -> U
     part = Image.fromarray(np.ascontiguousarray(image[top:bottom, left:right]))
     # Pillow's bilinear filter widens with the reduction, so thin lines are averaged and not skipped.
     return np.asarray(part.resize((x2 - x1, y2 - y1), Image.Resampling.BILINEAR, box=box))
+
+
+def onto_board(found: Detections, tile: npt.NDArray[np.intp], grid: Grid) -> tuple[Detections, Bool]:
+    """Move boxes (N, 4) from tile to board pixels, clipped to what the tile saw; also the mask of the rows kept.
+
+    Dropped are boxes that are not finite, inverted, or wholly in the padding of a small board.
+    """
+    finite = np.isfinite(found.boxes).all(axis=1) & np.isfinite(found.scores)
+    bounds = grid.boxes[tile].astype(np.float32)
+    limit = np.minimum(bounds[:, 2:], np.array((grid.width, grid.height), np.float32))
+    boxes = np.where(finite[:, None], found.boxes, 0) + np.tile(bounds[:, :2], 2)
+    boxes = np.clip(boxes, np.tile(bounds[:, :2], 2), np.tile(limit, 2)).astype(np.float32)
+    good = finite & (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
+    return Detections(boxes, found.scores.clip(0, 1), found.labels)[good], good
+
+
+def to_image(found: Detections, grid: Grid, height: int, width: int) -> Detections:
+    """Scale boxes (N, 4) from board pixels at the model's scale back to the image."""
+    ratio = np.array((width / grid.width, height / grid.height), np.float32)
+    return Detections(found.boxes * np.tile(ratio, 2), found.scores, found.labels)

@@ -1,8 +1,7 @@
-"""The three routes of nuclio's dashboard that CVAT calls, as an ASGI application over a set of workers."""
+"""The three routes of nuclio's dashboard that CVAT calls, and one for `deploy.sh status`, as an ASGI application."""
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import time
 from collections.abc import AsyncIterator
@@ -10,61 +9,75 @@ from contextlib import asynccontextmanager
 
 import nuclio_sdk
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
 
-from pcb_aoi.config.function_record import PROJECT_LABEL, Record
-from pcb_aoi.platform.worker import Answer, Worker
+from pcb_aoi.config.function_file import PROJECT_LABEL, Record
+from pcb_aoi.platform import status
+from pcb_aoi.platform.access import LOOPBACK, AllowClients, Network
+from pcb_aoi.platform.function import ServedFunction
+from pcb_aoi.platform.functions import Functions
+from pcb_aoi.platform.worker import Answer
 
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-LOOPBACK: tuple[Network, ...] = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
+# One call a connection: a kept connection that a server closes at its end is a call lost when the client sends at that
+# moment. Connecting costs nothing beside a frame. An answer given before the whole body was read keeps the connection:
+# closed under a client that still sends, the answer would not arrive.
+LAST = {"Connection": "close"}
 
 log = nuclio_sdk.Logger(logging.INFO, "pcb_aoi.platform.dashboard")
 
 
-def create_app(workers: dict[str, Worker], allow: tuple[Network, ...] = LOOPBACK, port: int = 8070) -> Starlette:
-    """Return the ASGI application for these workers, by function id."""
+def create_app(
+    functions: Functions, allow: tuple[Network, ...] = LOOPBACK, started: status.Started | None = None
+) -> Starlette:
+    """Return the ASGI application for these functions."""
+    started = started or status.Started()
 
-    def record(worker: Worker) -> Record:
-        return {**worker.record, "status": {"state": worker.state, "httpPort": port}}
+    def record(function: ServedFunction) -> Record:
+        return {**function.record, "status": {"state": function.state, "httpPort": started.port}}
 
     async def list_functions(request: Request) -> Response:
         project = request.headers.get("x-nuclio-project-name")
         found = {
-            name: record(worker)
-            for name, worker in workers.items()
-            if not project or worker.record["metadata"]["labels"][PROJECT_LABEL] == project
+            name: record(function)
+            for name, function in functions.by_id.items()
+            if not project or function.record["metadata"]["labels"][PROJECT_LABEL] == project
         }
-        return JSONResponse(found)
+        return JSONResponse(found, headers=LAST)
 
     async def get_function(request: Request) -> Response:
-        return JSONResponse(record(find(request.path_params["name"])))
+        return JSONResponse(record(find(request.path_params["name"])), headers=LAST)
+
+    async def get_status(request: Request) -> Response:
+        return JSONResponse(await run_in_threadpool(status.report, functions, started), headers=LAST)
 
     async def invoke(request: Request) -> Response:
-        started = time.monotonic()
-        size = 0
+        began = time.monotonic()
         name = request.headers.get("x-nuclio-function-name", "")
         if not name:
             raise HTTPException(400, "header x-nuclio-function-name is missing")
+        function = find(name)
+        size, headers = 0, {}
         try:
-            worker = find(name)
-            body = await read_body(request, worker.max_body)
-            size = len(body)
+            body = await read_body(request, function.max_body)
+            size, headers = len(body), LAST
             path = request.headers.get("x-nuclio-path", "/")
-            answer = await worker.invoke(request.method, path, dict(request.headers), body)
+            answer = await function.invoke(request.method, path, dict(request.headers), body)
         except HTTPException as error:
-            answer = Answer.error(error.status_code, error.detail)
+            answer = Answer.error(error.status_code, "too_large", error.detail)
         except ClientDisconnect:
-            answer = Answer.error(400, "the client closed the connection before the body was complete")
+            text = "the client closed the connection before the body was complete"
+            answer = Answer.error(400, "disconnected", text)
+        function.note(answer)
         client = request.client.host if request.client else ""
-        milliseconds = round((time.monotonic() - started) * 1000)
+        milliseconds = round((time.monotonic() - began) * 1000)
         say = log.info_with if answer.status < 400 else log.warn_with
         say("call", function=name, status=answer.status, bytes=size, ms=milliseconds, client=client)
-        return Response(answer.body, answer.status, answer.headers, answer.content_type)
+        return Response(answer.body, answer.status, answer.headers | headers, answer.content_type)
 
     async def not_found(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
@@ -73,24 +86,25 @@ def create_app(workers: dict[str, Worker], allow: tuple[Network, ...] = LOOPBACK
             text = "functions have no port of their own here: set CVAT_NUCLIO_INVOKE_METHOD=dashboard in CVAT"
         return JSONResponse({"error": text}, error.status_code, error.headers)
 
-    def find(name: str) -> Worker:
-        if name not in workers:
-            raise HTTPException(404, f"no function {name!r}; there are: {', '.join(workers)}")
-        return workers[name]
+    def find(name: str) -> ServedFunction:
+        if name not in functions.by_id:
+            log.warn_with("no such function", function=name)
+            raise HTTPException(404, f"no function {name!r}; there are: {', '.join(functions.by_id)}")
+        return functions.by_id[name]
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         yield
-        for worker in workers.values():
-            worker.terminate()
+        functions.terminate()
 
     return Starlette(
         routes=[
             Route("/api/functions", list_functions),
             Route("/api/functions/{name}", get_function),
             Route("/api/function_invocations", invoke, methods=["GET", "POST"]),
+            Route("/api/status", get_status),
         ],
-        middleware=[Middleware(AllowClients, networks=allow)],
+        middleware=[Middleware(AllowClients, networks=allow, names=(started.host,))],
         exception_handlers={HTTPException: not_found},
         lifespan=lifespan,
     )
@@ -111,28 +125,3 @@ async def read_body(request: Request, limit: int) -> bytes:
     if size > limit:
         raise HTTPException(413, f"body exceeds the limit of {limit} bytes")
     return b"".join(chunks)
-
-
-class AllowClients:
-    """ASGI middleware: 403 for every client outside the networks, before a byte of its body is read."""
-
-    def __init__(self, app: ASGIApp, networks: tuple[Network, ...]) -> None:
-        self._app = app
-        self._networks = networks
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, or answer 403."""
-        if scope["type"] == "lifespan" or self._allowed(scope):
-            await self._app(scope, receive, send)
-            return
-        host = scope["client"][0] if scope.get("client") else "unknown"
-        log.warn_with("client refused", client=host, cure=f"serve --allow {host}")
-        await JSONResponse({"error": f"client {host} is not allowed"}, 403)(scope, receive, send)
-
-    def _allowed(self, scope: Scope) -> bool:
-        if not scope.get("client"):
-            return False
-        address = ipaddress.ip_address(scope["client"][0].partition("%")[0])
-        if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
-            address = address.ipv4_mapped
-        return any(address in network for network in self._networks)

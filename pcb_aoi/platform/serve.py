@@ -8,74 +8,24 @@ from __future__ import annotations
 
 import argparse
 import ipaddress
-import json
 import logging
 import os
 import socket
 import sys
-import time
-from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import nuclio_sdk
-import uvicorn
-from starlette.applications import Starlette
 
-from pcb_aoi.platform.dashboard import LOOPBACK, create_app
-from pcb_aoi.platform.worker import Worker, describe
-
-# How long a stop waits for calls under way. `deploy.sh down` waits a little longer before it kills.
-STOP_SECONDS = 30
+from pcb_aoi.platform import handover, logs, state
+from pcb_aoi.platform.access import LOOPBACK
+from pcb_aoi.platform.dashboard import create_app
+from pcb_aoi.platform.functions import Functions
+from pcb_aoi.platform.listen import CannotListen, listen, url_host
+from pcb_aoi.platform.server import Server
+from pcb_aoi.platform.status import Started
 
 log = nuclio_sdk.Logger(logging.INFO, "pcb_aoi.platform.serve")
-
-
-def load_workers(functions: Path, names: list[str], file: str = "function.yaml") -> dict[str, Worker]:
-    """Load the folders under `functions`, by function id; one that fails is logged and left out."""
-    workers: dict[str, Worker] = {}
-    for folder in sorted(path.parent for path in functions.glob(f"*/{file}")):
-        if names and folder.name not in names:
-            continue
-        started = time.monotonic()
-        try:
-            worker = Worker(folder, file)
-            if worker.name in workers:
-                raise ValueError(f"another folder has the id {worker.name} already")
-        except (Exception, SystemExit) as error:
-            log.error_with("function left out", folder=folder.name, cause=describe(error))
-            continue
-        workers[worker.name] = worker
-        ms = round((time.monotonic() - started) * 1000)
-        log.info_with("function ready", function=worker.name, folder=folder.name, ms=ms)
-    return workers
-
-
-class JsonLines(logging.Formatter):
-    """One JSON object a line, for nuclio loggers and uvicorn's alike."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Return the line."""
-        fields = {
-            "time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S%z"),
-            "level": record.levelname.lower(),
-            "message": record.getMessage(),
-            **getattr(record, "with", {}),
-        }
-        if record.exc_info:
-            fields["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(fields, ensure_ascii=False, default=str)
-
-
-def server_config(app: Starlette) -> uvicorn.Config:
-    """Return how uvicorn runs the application."""
-    return uvicorn.Config(
-        app,
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,  # or a header could name another client than the one that is connected
-        timeout_graceful_shutdown=STOP_SECONDS,
-    )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -93,53 +43,92 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="CIDR",
         help="clients that may call, besides this machine; needed when --host is not loopback",
     )
+    parser.add_argument(
+        "--state",
+        type=Path,
+        metavar="FOLDER",
+        help="for deploy.sh: keep the log and the process record there, and take over from the server that runs there",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Serve until SIGTERM or SIGINT: the address to stdout once it listens, the log to stderr."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonLines())
-    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
-    problem = _check(args)
-    if problem:
+    """Serve until SIGTERM or SIGINT: the address to stdout once it listens, the log to stderr or into --state."""
+    args.host = args.host.strip("[]")
+    try:
+        logs.configure(state.log_path(args.state) if args.state else None)
+        predecessor = handover.take(state.control_path(args.state)) if args.state else None
+    except OSError as error:
+        return _fail(f"{args.state}: {error}", 1)
+    if problem := _check(args):
         return _fail(problem, 2)
     try:
-        # Bound before the models are loaded, so that a port in use is known at once.
-        listener = socket.socket(socket.AF_INET6 if ":" in args.host else socket.AF_INET)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((args.host, args.port))
-    except OSError as error:
-        where = f"{args.host}:{args.port}: {error.strerror}"
-        return _fail(f"无法监听，请换 --port / cannot listen, try another --port: {where}", 1)
-    port = listener.getsockname()[1]
-    workers = load_workers(args.functions, args.function, "function-gpu.yaml" if args.gpu else "function.yaml")
-    if not workers:
+        # Before the models are loaded, so that a port in use is known at once.
+        listener = predecessor.listener if predecessor else listen(args.host, args.port)
+    except CannotListen as error:
+        return _fail(str(error), 1)
+    functions = Functions(args.functions, args.function, "function-gpu.yaml" if args.gpu else "function.yaml")
+    for left in functions.left_out if args.state else ():
+        sys.stderr.write(f"  {left.folder}: {left.cause}\n")
+    lost = sorted(set(predecessor.folders) - set(functions.folders)) if predecessor else []
+    if lost:
+        names = ", ".join(lost)
+        return _fail(f"这些函数加载不了，旧进程继续运行 / cannot be loaded, the old server goes on: {names}", 1)
+    if not functions.by_id:
         return _fail("没有可用的函数，原因见上 / no function can be served; the lines above say why", 1)
+    return _serve(args, listener, functions, predecessor)
+
+
+def _serve(
+    args: argparse.Namespace, listener: socket.socket, functions: Functions, predecessor: handover.Predecessor | None
+) -> int:
+    address, port = listener.getsockname()[:2]
+    started = Started(
+        args.host, port, tuple(map(str, args.allow)), state.log_path(args.state).resolve() if args.state else None
+    )
     # A call from this machine to its own address comes from that address.
-    allow = (*LOOPBACK, *args.allow, ipaddress.ip_network(listener.getsockname()[0].partition("%")[0]))
-    config = server_config(create_app(workers, allow, port))
-    url = f"http://{f'[{args.host}]' if ':' in args.host else args.host}:{port}"
-    with suppress(KeyboardInterrupt):  # Ctrl-C is how it is stopped by hand
-        _Server(config, lambda: _announce(url, list(workers))).run(sockets=[listener])
+    allow = (*LOOPBACK, *args.allow, ipaddress.ip_network(address.partition("%")[0]))
+    url = f"http://{url_host(args.host)}:{port}"
+
+    with ExitStack() as stack:
+
+        def ready() -> None:
+            if record and offer:
+                record.commit()
+                offer.commit()
+            if predecessor:
+                predecessor.release()
+                log.info_with("took over", predecessor=predecessor.pid)
+            log.info_with("listening", url=url, functions=list(functions.by_id), pid=os.getpid())
+            sys.stdout.write(f"{url}\n")
+            sys.stdout.flush()
+            if args.state:
+                _redirect(args.state)
+
+        server = Server(create_app(functions, allow, started), ready)
+        record = offer = None
+        if args.state:
+            try:
+                record = state.ServerRecord(args.state, args.host, port)
+                path = state.control_path(args.state)
+                offer = stack.enter_context(handover.Offer(path, listener, functions.folders, server.release))
+            except OSError as error:
+                # Nobody could find and stop a server that is not recorded: it does not start.
+                log.error_with("not recorded", cause=str(error))
+                return _fail(f"无法写入 / cannot write into {args.state}: {error.strerror or error}", 1)
+        with suppress(KeyboardInterrupt):  # Ctrl-C is how it is stopped by hand
+            server.run(sockets=[listener])
     return 0
 
 
-class _Server(uvicorn.Server):
-    """uvicorn's server that says when it listens."""
-
-    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
-        super().__init__(config)
-        self._on_ready = on_ready
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self._on_ready()
-
-
-def _announce(url: str, functions: list[str]) -> None:
-    log.info_with("listening", url=url, functions=functions, pid=os.getpid())
-    sys.stdout.write(f"{url}\n")
-    sys.stdout.flush()
+def _redirect(folder: Path) -> None:
+    """Send what is not logged, such as a crash of native code, to a file: nobody listens to this process any more."""
+    try:
+        file = os.open(state.output_path(folder), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o644)
+    except OSError:
+        file = os.open(os.devnull, os.O_WRONLY)
+    for standard in (1, 2):
+        os.dup2(file, standard)
+    os.close(file)
 
 
 def _check(args: argparse.Namespace) -> str:
@@ -150,7 +139,7 @@ def _check(args: argparse.Namespace) -> str:
     if missing:
         return f"没有这个函数 / no such function: {', '.join(missing)}"
     try:
-        open_host = not ipaddress.ip_address(args.host).is_loopback
+        open_host = not ipaddress.ip_address(args.host.partition("%")[0]).is_loopback
     except ValueError:
         open_host = args.host != "localhost"
     if open_host and not args.allow:

@@ -74,3 +74,18 @@ fake_demo() {
   exits 2
   says "unknown option: --fast"
 }
+
+@test "NUCLIO_BIN is named from where the user stands, handed on, and said" {
+  # shellcheck disable=SC2016 # $NUCLIO_BIN is for the fake
+  BIN="$CHECKOUT/.venv/bin" fake pytest 'echo "NUCLIO_BIN=${NUCLIO_BIN:-}" >>"$CALLS"'
+  mkdir "$BATS_TEST_TMPDIR/nuclio"
+  cd "$BATS_TEST_TMPDIR"
+  NUCLIO_BIN=nuclio run --separate-stderr "$CHECKOUT/tests/run.sh" --all
+  exits 0
+  says "nuclio: $BATS_TEST_TMPDIR/nuclio"
+  grep -qx "NUCLIO_BIN=$BATS_TEST_TMPDIR/nuclio" "$CALLS"
+  NUCLIO_BIN=nowhere run --separate-stderr "$CHECKOUT/tests/run.sh" --all
+  exits 1
+  run --separate-stderr "$CHECKOUT/tests/run.sh" --all
+  says "nuclio: 替身 stand-ins"
+}

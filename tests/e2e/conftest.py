@@ -12,7 +12,14 @@ import pytest
 
 from tests.e2e import images
 from tests.e2e.engine import Engine
-from tests.e2e.site import NEWEST, OLDEST, Ops, make_site
+from tests.e2e.programs import VERSIONS
+from tests.e2e.running import Running, Start
+from tests.e2e.site import Ops, make_site
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say whose programs the tests ran, even where little is said."""
+    terminalreporter.write_line(f"nuclio: {', '.join(map(str, VERSIONS))}")
 
 
 @pytest.fixture(scope="session")
@@ -37,8 +44,8 @@ def engine(cache: Path) -> Iterator[Engine]:
     engine.start()
     try:
         images.import_python(engine, cache)
-        for version in (OLDEST, NEWEST):
-            images.import_helpers(engine, version, cache)
+        for programs in VERSIONS:
+            images.import_helpers(engine, programs, cache)
         yield engine
     finally:
         engine.stop()
@@ -48,3 +55,12 @@ def engine(cache: Path) -> Iterator[Engine]:
 @pytest.fixture(scope="session")
 def ops(engine: Engine, site: Path, tmp_path_factory: pytest.TempPathFactory) -> Ops:
     return Ops(site, engine, tmp_path_factory.mktemp("tools"))
+
+
+@pytest.fixture(params=VERSIONS, ids=str)
+def start(request: pytest.FixtureRequest, cache: Path, tmp_path: Path) -> Iterator[Start]:
+    """Start processors of one version of nuclio without Docker, and stop what is left of them."""
+    running: list[Running] = []
+    yield Start(request.param, cache, tmp_path, running)
+    for processor in running:
+        processor.kill()

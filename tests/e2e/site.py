@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -19,11 +20,11 @@ from onnx import helper, numpy_helper
 from PIL import Image
 
 from tests.e2e.engine import Engine
+from tests.e2e.programs import VERSIONS, Programs
 
 ROOT = Path(__file__).resolve().parents[2]
-STANDIN = Path(__file__).parent / "standin"
 FUNCTIONS = ("inner-layer", "acid-outer-layer", "alkaline-outer-layer", "resin-plug", "gold-osp")
-NEWEST, OLDEST = "1.16.3", "1.13.0"
+NEWEST = VERSIONS[0].version
 
 
 def make_site(target: Path) -> Path:
@@ -34,7 +35,7 @@ def make_site(target: Path) -> Path:
     ).stdout  # fmt: skip
     for name in filter(None, listed.split("\0")):
         source = ROOT / name
-        if source.is_file() and not name.startswith(("training/", "tests/")):
+        if source.is_file() and not name.startswith(("boards/", "training/", "tests/")):
             (target / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(source, target / name)
     for function in FUNCTIONS:
@@ -84,12 +85,11 @@ def _with_classes(weights: bytes, slugs: list[str]) -> bytes:
 class Ops:
     """Somebody who runs deploy.sh in a site, with Docker and nuctl on PATH."""
 
-    def __init__(self, site: Path, engine: Engine, tools: Path, version: str = NEWEST) -> None:
-        self.site, self.engine, self._version = site, engine, version
-        self._tools = tools / f"nuctl-{version}"
+    def __init__(self, site: Path, engine: Engine, tools: Path, programs: Programs = VERSIONS[0]) -> None:
+        self.site, self.engine, self._version = site, engine, programs.version
+        self._tools = tools / f"nuctl-{programs.version}"
         self._tools.mkdir(parents=True, exist_ok=True)
-        command = f'#!/bin/sh\nexec "{sys.executable}" "{STANDIN / "nuctl.py"}" "$@"\n'
-        (self._tools / "nuctl").write_text(command, "utf-8")
+        (self._tools / "nuctl").write_text(f'#!/bin/sh\nexec {shlex.join(programs.nuctl)} "$@"\n', "utf-8")
         (self._tools / "nuctl").chmod(0o755)
 
     @property

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from boards.camera.look import Look
+from boards.defects.surface import scratch
+from boards.process.board import render_board
 from pcb_aoi.engine.tiles import Grid
-from training.render.board import render_board
-from training.render.look import Look
-from training.render.surface import scratch
 
 UInt8 = npt.NDArray[np.uint8]
 Box = tuple[float, float, float, float]

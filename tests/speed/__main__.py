@@ -1,7 +1,14 @@
-"""Print the figures of speed: `python -m tests.speed [function folder]`, by default the inner-layer function."""
+"""Print the figures of speed: `python -m tests.speed [function folder] [--json FILE]`, by default the inner layer's.
+
+`--json results/speed.json` writes those that the documents quote.
+"""
 
 from __future__ import annotations
 
+import argparse
+import datetime
+import json
+import os
 import platform
 import sys
 from itertools import product
@@ -15,9 +22,15 @@ from speed import network, pipeline, suppression
 
 
 def main() -> None:
-    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parents[2] / "functions/inner-layer"
+    parser = argparse.ArgumentParser(prog="python -m tests.speed", description=__doc__)
+    parser.add_argument("folder", type=Path, nargs="?", default=Path(__file__).parents[2] / "functions/inner-layer")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="results/speed.json for the documents")
+    args = parser.parse_args()
+    folder: Path = args.folder
+    figures: dict[str, object] = {"command": "python -m tests.speed", "date": f"{datetime.date.today()}"}
     function = Function(folder)
     info = function.get().body
+    figures |= {"function": info["model"], "version": info["version"], "cores": len(os.sched_getaffinity(0))}
     print(f"{info['model']} {info['version']}, {info['provider']}, onnxruntime {onnxruntime.__version__}, ", end="")
     print(f"Python {platform.python_version()}, tile {info['tile']}, batch {info['batch']}\n")
     print("| image | tiles | bare ms | handler ms | handler / bare | tiles/s |")
@@ -26,6 +39,8 @@ def main() -> None:
         m = pipeline.measure(function, side, rounds)
         print(f"| {side} x {side} | {m.tiles} | {m.bare * 1e3:.1f} | {m.handler * 1e3:.1f} | ", end="")
         print(f"{m.ratio:.3f} | {m.tiles / m.handler:.1f} |")
+        figures[f"handler_over_bare_{side}"] = round(m.ratio, 2)
+        figures["tiles_per_s"] = round(m.tiles / m.handler)
     cost = network.measure(folder / "model.onnx")
     print("\n| net | parameters | GFLOPs a tile | net ms | 3x3 stack ms | net / stack |")
     print("| --- | --- | --- | --- | --- | --- |")
@@ -37,6 +52,10 @@ def main() -> None:
         r = suppression.race(layout, count)
         print(f"| {layout} | {r.count} | {r.kept} | {r.ours * 1e3:.0f} | {r.textbook * 1e3:.0f} | ", end="")
         print(f"{r.textbook / r.ours:.1f} |")
+        if count == suppression.COUNT:
+            figures[f"suppression_{layout}"] = float(f"{r.textbook / r.ours:.2g}")
+    if args.json:
+        args.json.write_text(json.dumps(figures, indent=1) + "\n", "utf-8")
 
 
 if __name__ == "__main__":

@@ -40,11 +40,11 @@ def measure(function: Function, side: int, rounds: int) -> Overhead:
     """
     file = encode(texture(side), "JPEG", quality=95)
     detector = function.context.user_data.detector
-    session, name = detector.session._session, detector.session._input_name
+    runtime, head = detector.model.runtime, detector.model._head
+    session, name = runtime._session, runtime._input_name
     pixels = np.asarray(Image.open(io.BytesIO(file)))
     grid = tiles.plan(side, side, detector.config.tile, detector.config.overlap)
-    prepare = detector._head.prepare
-    batches = [prepare(batch) for _, batch in tiles.batches(pixels, grid, detector.session.batch)]
+    batches = [head.prepare(batch) for _, batch in tiles.batches(pixels, grid, runtime.batch)]
 
     def bare() -> None:
         np.asarray(Image.open(io.BytesIO(file)))

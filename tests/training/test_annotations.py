@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,10 +15,9 @@ from PIL import Image
 from training_exports import Item, coco, cvat, cvat_xml, pictures, png, unpacked, yolo, zipped
 
 from training.annotated.annotations import AnnotationError, Report, decode_entry, index
-from training.annotated.archive import Archive, ArchiveError
 from training.annotated.formats import FormatError, corners
-from training.annotated.labels import Names, UnknownLabelError
-from training.scene import IGNORED, Scene
+from training.annotated.label_names import Names
+from training.data.scene import Scene
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = Names.load(ROOT / "labelmaps" / "acid-outer-layer.yaml")
@@ -170,41 +168,6 @@ def test_a_quarter_turn_goes_clockwise_on_the_screen() -> None:
     assert points[0] == pytest.approx((2 - 2 * np.cos(np.pi / 6) + 0.5, 1 - 1 - np.cos(np.pi / 6)))
 
 
-def test_labels_in_any_spelling_and_rules_for_the_others() -> None:
-    for name in ("open", "开路", "Open", "OPEN", "断路", "ｏｐｅｎ", " open "):
-        assert NAMES.index(name) == 0
-    assert NAMES.slugs[NAMES.index("Mouse_Bite")] == "nick"
-    assert NAMES.slugs[NAMES.index("hole-breakout")] == "hole_breakout"
-    with pytest.raises(UnknownLabelError, match=r"'蚀刻不良'.*open 开路.*scratch 划伤.*--label '蚀刻不良=SLUG'"):
-        NAMES.index("蚀刻不良")
-    names = NAMES.with_rules(["蚀刻不良=残铜", "a=b=open", "OK="])
-    assert names.slugs[names.index("蚀刻不良")] == "residual_copper"
-    assert names.index("A=B") == 0
-    assert names.index("ok") == IGNORED
-    for rule in ("x", "=open", "x=nonsense"):
-        with pytest.raises(UnknownLabelError):
-            NAMES.with_rules([rule])
-
-
-@pytest.mark.parametrize("path", sorted((ROOT / "labelmaps").glob("*.yaml")), ids=lambda path: path.stem)
-def test_every_name_of_every_labelmap_is_its_own(path: Path) -> None:
-    from pcb_aoi.config.labelmap import Labelmap
-
-    names = Names.load(path)
-    for label in Labelmap.load(path).labels:
-        for name in (label.slug, label.name.zh, label.name.en, *label.aliases):
-            assert names.slugs[names.index(name)] == label.slug
-
-
-def test_an_unknown_label_ends_the_reading_unless_it_is_ignored(tmp_path: Path) -> None:
-    path = zipped(tmp_path / "x.zip", coco([Item("a.png", boxes=(("油墨", 1, 2, 30, 40), ("open", 1, 1, 9, 9)))]))
-    with pytest.raises(UnknownLabelError, match="油墨"):
-        read(path)
-    scenes, report = read(path, NAMES.with_rules(["油墨="]))
-    assert spelled(scenes["a.png"]) == ["ignored", "open"]
-    assert report.ignored == 1
-
-
 def test_boxes_are_clipped_and_empty_ones_dropped(tmp_path: Path) -> None:
     boxes = (("open", -5, -5, 10, 10), ("open", 60, 40, 90, 90), ("short", 64, 0, 80, 20), ("short", 5, 5, 5.5, 30))
     scenes, report = read(zipped(tmp_path / "x.zip", coco([Item("a.png", boxes=boxes)])))
@@ -255,57 +218,3 @@ def test_two_names_are_never_one_file(tmp_path: Path) -> None:
     folder = unpacked(tmp_path / "images", {"a.png": png(64, 48)})
     with pytest.raises(AnnotationError, match="both"):
         read(zipped(tmp_path / "x.zip", coco(items, images=False)), images=folder)
-
-
-@pytest.mark.parametrize(
-    ("members", "complaint"),
-    [
-        ({"readme.txt": b"x"}, "no COCO 1.0"),
-        (coco(ITEMS) | yolo(ITEMS), "COCO 1.0 and Ultralytics"),
-        ({"annotations.xml": cvat_xml('<track id="0" label="x"></track>')}, "CVAT for video"),
-        ({"annotations.xml": cvat_xml("")[:-20]}, "not XML"),
-        ({"annotations.xml": cvat_xml('<image id="0" name="a.png" width="1"></image>')}, "'a.png'.*height"),
-        ({"annotations.xml": b'<!DOCTYPE a SYSTEM "b">' + cvat_xml("")[38:]}, "document type"),
-        ({"a.json": b'{"images": [{"id": 1}], "annotations": [], "categories": []}'}, "file_name"),
-        ({"data.yaml": b"train: train.txt\nnames: 5\n"}, "names must be"),
-        ({"data.yaml": b"train: train.txt\nnames: [a]\n"}, "none of its subsets"),
-    ],
-)
-def test_what_is_no_export_is_told(members: dict[str, bytes], complaint: str, tmp_path: Path) -> None:
-    with pytest.raises(FormatError, match=complaint):
-        read(zipped(tmp_path / "x.zip", members))
-
-
-def test_a_broken_image_is_named(tmp_path: Path) -> None:
-    members = coco(ITEMS) | {"images/default/b.png": b"no image"}
-    with pytest.raises(AnnotationError, match=r"b\.png: cannot identify"):
-        read(zipped(tmp_path / "x.zip", members))
-
-
-@pytest.mark.parametrize("name", ["../evil.png", "a/../../evil.png", "/etc/evil.png", "..\\evil.png", "C:\\evil.png"])
-def test_a_zip_that_points_outside_is_refused_and_writes_nothing(name: str, tmp_path: Path) -> None:
-    (tmp_path / "in").mkdir()
-    path = zipped(tmp_path / "in" / "x.zip", coco(ITEMS) | {name: b"evil"})
-    with pytest.raises(ArchiveError, match="points outside"):
-        read(path)
-    assert [file.name for file in tmp_path.rglob("*") if file.is_file()] == ["x.zip"]
-
-
-def test_bad_archives_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ArchiveError, match="no such"):
-        Archive.open(tmp_path / "absent.zip")
-    whole = zipped(tmp_path / "x.zip", coco(ITEMS))
-    (tmp_path / "half.zip").write_bytes(whole.read_bytes()[:-30])
-    with pytest.raises(ArchiveError, match="not downloaded whole"):
-        Archive.open(tmp_path / "half.zip")
-    content = bytearray(whole.read_bytes())
-    with zipfile.ZipFile(whole) as archive:
-        info = archive.getinfo("images/default/a.png")
-    start = info.header_offset + 30 + len(info.filename)
-    content[start + 20 : start + 200] = bytes(180)
-    (tmp_path / "damaged.zip").write_bytes(content)
-    with pytest.raises(ArchiveError, match=r"a\.png"):
-        read(tmp_path / "damaged.zip")
-    monkeypatch.setattr("training.annotated.archive.LARGEST_MIB", 0)
-    with pytest.raises(ArchiveError, match="larger than"):
-        read(whole)

@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 
 pytest.importorskip("onnxruntime", reason="needs onnxruntime")
 
-from training import metrics, predict
-from training.confusion import confusion
-from training.scene import IGNORED, Scene
+from pcb_aoi.engine.detections import Detections
+from training.data.scene import IGNORED, Scene
+from training.measure import metrics
+from training.measure.metrics import confusion
 
 LABELS = 3
 places = st.tuples(st.integers(0, 60), st.integers(0, 60), st.integers(4, 30), st.integers(4, 30))
@@ -28,10 +29,10 @@ def scene(rows: list[tuple[tuple[int, int, int, int], int]]) -> Scene:
     return Scene(np.zeros((100, 100), np.uint8), xyxy([place for place, _ in rows]), labels)
 
 
-def detections(rows: list[tuple[tuple[int, int, int, int], int, float]]) -> predict.Detections:
+def detections(rows: list[tuple[tuple[int, int, int, int], int, float]]) -> Detections:
     rows = sorted(rows, key=lambda row: -row[2])
-    labels = np.array([label for _, label, _ in rows], np.int64)
-    return predict.Detections(xyxy([row[0] for row in rows]), np.array([row[2] for row in rows], np.float32), labels)
+    labels = np.array([label for _, label, _ in rows], np.int32)
+    return Detections(xyxy([row[0] for row in rows]), np.array([row[2] for row in rows], np.float32), labels)
 
 
 @given(st.lists(st.tuples(defects, called), max_size=3), st.sampled_from([0.0, 0.5, 0.95]))

@@ -12,17 +12,19 @@ onnx = pytest.importorskip("onnx", reason="needs onnx")
 pytest.importorskip("onnxruntime", reason="needs onnxruntime")
 torch = pytest.importorskip("torch", reason="needs the extra `train` (torch)")
 
-from training import export, model_file, predict
-from training.net import Detector
+from pcb_aoi.config.settings import Settings
+from pcb_aoi.engine import runtime
+from training.net.architecture import Net
+from training.weights import export, model_file
 
 LABELS = 3
 
 
 @pytest.fixture(scope="module")
-def net() -> Detector:
+def net() -> Net:
     """Random weights with batch-norm statistics that are not the identity."""
     torch.manual_seed(1)
-    detector = Detector(LABELS)
+    detector = Net(LABELS)
     for module in detector.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             module.running_mean.uniform_(-0.2, 0.2)
@@ -36,7 +38,7 @@ def net() -> Detector:
 
 
 @pytest.fixture(scope="module")
-def file(net: Detector, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def file(net: Net, tmp_path_factory: pytest.TempPathFactory) -> Path:
     import copy
 
     model = export.to_onnx(copy.deepcopy(net), LABELS)
@@ -46,10 +48,18 @@ def file(net: Detector, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def run(file: Path, images: np.ndarray) -> list[np.ndarray]:
+    """Boxes and scores."""
+    found: list[np.ndarray] = runtime.create(file.read_bytes(), Settings(threads=1)).run(
+        ["boxes", "scores"], {"images": images}
+    )
+    return found
+
+
 @pytest.mark.parametrize("shape", [(1, 64, 64), (2, 96, 160), (3, 320, 64)])
-def test_torch_and_onnx_agree_at_any_batch_and_size(net: Detector, file: Path, shape: tuple[int, int, int]) -> None:
+def test_torch_and_onnx_agree_at_any_batch_and_size(net: Net, file: Path, shape: tuple[int, int, int]) -> None:
     images = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
-    boxes, scores = predict.open_session(file, 1).run(["boxes", "scores"], {"images": images})
+    boxes, scores = run(file, images)
     with torch.no_grad():
         expected = net(torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255)
     assert boxes.shape == (shape[0], len(expected.centres), 4)
@@ -63,12 +73,12 @@ def test_torch_and_onnx_agree_at_any_batch_and_size(net: Detector, file: Path, s
 
 def test_calibration_moves_scores_and_nothing_else(file: Path, tmp_path: Path) -> None:
     image = np.random.default_rng(1).integers(0, 256, (1, 64, 64, 3), dtype=np.uint8)
-    boxes, scores = predict.open_session(file, 1).run(["boxes", "scores"], {"images": image})
+    boxes, scores = run(file, image)
     model = onnx.load(file)
     assert [values.tolist() for values in model_file.read_calibration(model)] == [[1, 1, 1], [0, 0, 0]]
     model_file.write_calibration(model, np.array([2, 1, 1], np.float32), np.array([0.5, 0, -1], np.float32))
     model_file.save(model, tmp_path / "moved.onnx")
-    moved_boxes, moved = predict.open_session(tmp_path / "moved.onnx", 1).run(["boxes", "scores"], {"images": image})
+    moved_boxes, moved = run(tmp_path / "moved.onnx", image)
     logits = np.log(scores / (1 - scores))
     expected = 1 / (1 + np.exp(-(logits * [2, 1, 1] + [0.5, 0, -1])))
     assert np.abs(moved - expected).max() < 1e-4

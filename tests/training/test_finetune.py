@@ -23,13 +23,15 @@ pytest.importorskip("pycocotools", reason="needs the extra `train` (pycocotools)
 torch = pytest.importorskip("torch", reason="needs the extra `train` (torch)")
 
 from pcb_aoi.commands import check
-from training import export, finetune, model_file, starting_weights, train, versions
+from training import finetune
 from training.annotated import split
 from training.annotated.annotations import AnnotationError, Entry, Report
-from training.annotated.archive import Archive
-from training.annotated.formats import Picture
-from training.net import Detector
-from training.scene import IGNORED, Scene
+from training.annotated.export_archive import Archive
+from training.annotated.formats import AnnotatedPicture
+from training.data.scene import IGNORED, Scene
+from training.net import loop, starting_weights
+from training.net.architecture import Net
+from training.weights import export, function_versions, model_file
 
 ROOT = Path(__file__).resolve().parents[2]
 FUNCTION = "acid-outer-layer"
@@ -51,7 +53,7 @@ def root(tmp_path: Path) -> Path:
         shutil.copy2(ROOT / "functions" / FUNCTION / name, folder)
     slugs = [label["slug"] for label in yaml.safe_load((folder / "model.yaml").read_text())["labels"]]
     torch.manual_seed(0)
-    model = export.to_onnx(Detector(len(slugs)).eval(), len(slugs))
+    model = export.to_onnx(Net(len(slugs)).eval(), len(slugs))
     model_file.write_calibration(model, np.full(len(slugs), 1.5, np.float32), np.full(len(slugs), 0.25, np.float32))
     details = {"model": FUNCTION, "version": "0.3.0", "slugs": str(slugs).replace("'", '"'), "provenance": "Made up."}
     onnx.helper.set_model_props(model, details)
@@ -131,7 +133,7 @@ def test_from_an_export_to_new_weights_and_back(root: Path, capsys: pytest.Captu
     for expected in (first, second, first):
         assert finetune.run(arguments(root, "--rollback")) == 0
         assert state(root) == expected
-    assert versions.next_version(root / "functions" / FUNCTION) == "0.3.2"
+    assert function_versions.next_version(root / "functions" / FUNCTION) == "0.3.2"
 
 
 def test_worse_weights_are_not_taken_and_a_second_call_goes_on_where_the_first_ended(
@@ -166,7 +168,7 @@ def test_worse_weights_are_not_taken_and_a_second_call_goes_on_where_the_first_e
 def test_what_the_user_can_put_right_is_told_in_a_line(
     more: list[str], complaint: str, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(train, "restart_with_allocator", lambda: None)
+    monkeypatch.setattr(loop, "restart_with_allocator", lambda: None)
     paths = {"export": export_zip(root / "export.zip", 3), "few": export_zip(root / "few.zip", 6)}
     before = state(root)
     with pytest.raises(SystemExit, match=complaint):
@@ -176,7 +178,11 @@ def test_what_the_user_can_put_right_is_told_in_a_line(
 
 def entry(name: str, task: str = "", label: int = 0) -> Entry:
     return Entry(
-        Archive(Path("x"), ()), name, Picture(name, task=task), (label,), hashlib.sha256(name.encode()).hexdigest()
+        Archive(Path("x"), ()),
+        name,
+        AnnotatedPicture(name, task=task),
+        (label,),
+        hashlib.sha256(name.encode()).hexdigest(),
     )
 
 
@@ -231,12 +237,12 @@ def test_scenes_come_at_the_pitch_of_the_model() -> None:
 
 def test_the_language_stays_when_weights_go_back(root: Path) -> None:
     folder = root / "functions" / FUNCTION
-    versions.install(onnx.load(folder / "model.onnx"), folder)
+    function_versions.install(onnx.load(folder / "model.onnx"), folder)
     text = (folder / "model.yaml").read_text().replace("language: zh", "language: en")
     (folder / "model.yaml").write_text(text)
-    versions.roll_back(folder)
+    function_versions.roll_back(folder)
     assert "language: en # `pcb-aoi sync" in (folder / "model.yaml").read_text()
-    assert "language: en" in (versions.previous_folder(folder) / "model.yaml").read_text()
+    assert "language: en" in (function_versions.previous_folder(folder) / "model.yaml").read_text()
 
 
 def test_a_report_names_what_was_left_out() -> None:

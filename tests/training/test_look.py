@@ -13,7 +13,7 @@ pytest.importorskip("onnx", reason="needs onnx")
 import analytic
 
 from pcb_aoi.engine.detections import Detections
-from training import look
+from training.measure import pictures as look
 
 
 def one(box: tuple[float, float, float, float]) -> Detections:

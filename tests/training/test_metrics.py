@@ -6,8 +6,9 @@ import pytest
 pytest.importorskip("pycocotools", reason="needs the extra `train` (pycocotools)")
 pytest.importorskip("onnxruntime", reason="needs onnxruntime")
 
-from training import metrics, operating_point, predict
-from training.scene import Scene
+from pcb_aoi.engine.detections import Detections
+from training.data.scene import Scene
+from training.measure import metrics, operating_point
 
 BOX = [10, 10, 50, 50]
 
@@ -17,9 +18,9 @@ def scene(*labels: int) -> Scene:
     return Scene(np.zeros((640, 640), np.uint8), boxes, np.array(labels, np.int64))
 
 
-def calls(*rows: tuple[list[int], float, int]) -> predict.Detections:
+def calls(*rows: tuple[list[int], float, int]) -> Detections:
     boxes, scores, labels = zip(*rows, strict=True) if rows else ([], [], [])
-    return predict.Detections(
+    return Detections(
         np.array(boxes, np.float32).reshape(-1, 4), np.array(scores, np.float32), np.array(labels, np.int64)
     )
 
@@ -51,11 +52,6 @@ def test_average_precision_falls_with_the_fit_of_the_box() -> None:
     row = metrics.average_precision([scene(0)], [calls((loose, 0.9, 0))], 1)[0]
     assert row[:5].min() == pytest.approx(1.0)
     assert row[5:].max() == 0.0
-
-
-def test_suppression_keeps_the_best_of_a_heap_and_leaves_neighbours() -> None:
-    boxes = np.array([[0, 0, 10, 10], [1, 0, 11, 10], [30, 0, 40, 10]], np.float32)
-    assert predict.suppress(boxes, np.array([0.5, 0.9, 0.3], np.float32)).tolist() == [1, 2]
 
 
 def curve_of(scores: list[float], right: list[bool], defects: int) -> metrics.Curve:

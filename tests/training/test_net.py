@@ -3,19 +3,17 @@
 # ruff: noqa: E402  (what may be absent is asked for before it is imported)
 # mypy: disallow-untyped-calls=False
 
-import itertools
-from dataclasses import replace
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="needs the extra `train` (torch)")
 
-from training import augment, batches, boxes, export, loss, muon, pieces, train
-from training.assign import TOP, assign, candidates
-from training.net import BLOCKS, STRIDES, Blocks, Detector, Prediction, blocks_of
-from training.scene import IGNORED, PADDING, Scene, SceneList
+from training.data import batches, pieces
+from training.data.scene import IGNORED, PADDING
+from training.net import box_math as boxes
+from training.net import loss, muon
+from training.net.architecture import BLOCKS, STRIDES, Blocks, Net, Prediction, blocks_of
+from training.net.assign import TOP, assign, candidates
 
 
 def prediction(image: int = 320, labels: int = 3) -> Prediction:
@@ -34,7 +32,7 @@ def prediction(image: int = 320, labels: int = 3) -> Prediction:
 
 @pytest.mark.parametrize("blocks", [BLOCKS, (3, 3, 2)])
 def test_shapes_sizes_and_cost(blocks: Blocks) -> None:
-    net = Detector(8, blocks).eval()
+    net = Net(8, blocks).eval()
     assert blocks_of(net.state_dict()) == blocks
     assert sum(weight.numel() for weight in net.parameters()) <= 1_500_000
     from torch.utils.flop_counter import FlopCounterMode
@@ -132,7 +130,7 @@ def test_weights_of_one_shape_move_as_each_would_alone() -> None:
 
 
 def test_every_weight_has_exactly_one_optimizer() -> None:
-    net = Detector(8)
+    net = Net(8)
     owned = [
         id(w) for optimizer in muon.build_optimizers(net, 1e-3) for g in optimizer.param_groups for w in g["params"]
     ]
@@ -140,96 +138,11 @@ def test_every_weight_has_exactly_one_optimizer() -> None:
     assert len(muon.build_optimizers(net, 1e-3)[0].param_groups[0]["params"]) > 20
 
 
-def board() -> SceneList:
-    image = np.full((320, 320), 255, np.uint8)
-    image[100:140, 100:140] = 0
-    return SceneList([Scene(image, np.array([[100, 100, 140, 140]], np.float32), np.array([0]))])
-
-
-def test_batches_depend_on_the_seed_and_the_number_alone() -> None:
-    plan = batches.Plan(("open",), 10, 0.0, batch=4, side=64)
-    whole = batches.batches(plan, [(1.0, board())], 0)
-    next(whole), next(whole)
-    third = next(whole)
-    resumed = batches.batches(plan, [(1.0, board())], 2)
-    by_two = itertools.islice(batches.batches(plan, [(1.0, board())], workers=2), 2, None)
-    for other in (next(resumed), next(by_two)):
-        for a, b in zip((*third[:-1], *third.pieces), (*other[:-1], *other.pieces), strict=True):
-            assert torch.equal(a, b)
-
-
-@pytest.mark.parametrize(("length", "becomes"), [(80, IGNORED), (34, 0)])
-def test_exchanged_a_short_as_long_and_thin_as_a_slot_is_no_open(
-    length: int, becomes: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(augment, "INVERTED", 1.0)
-    monkeypatch.setattr(augment, "NEAR_DEFECT", 1.0)
-    slugs = ("open", "short", "nick", "spur", "pinhole", "residual_copper")
-    box = np.array([[100, 100, 100 + length, 128]], np.float32)
-    short = SceneList([Scene(np.zeros((320, 320), np.uint8), box, np.array([1]))])
-    labels = next(batches.batches(batches.Plan(slugs, 10, 0.0, batch=4, side=160), [(1.0, short)])).labels
-    assert set(labels[labels != PADDING].tolist()) == {becomes}
-
-
-def test_a_failing_source_ends_the_run() -> None:
-    class Broken:
-        def draw(self, rng: np.random.Generator) -> Scene:
-            raise OSError("disk gone")
-
-    plan = batches.Plan(("open",), 10, 0.0, batch=4, side=64)
-    with pytest.raises(OSError, match="disk gone"):
-        next(batches.batches(plan, [(1.0, Broken())], 0))
-
-
-def test_the_schedule_warms_up_and_ends_small() -> None:
-    rates = [train.learning_rate(i, i / 1000) for i in range(1001)]
-    assert rates[0] < 0.01
-    assert max(rates) == pytest.approx(1.0, abs=0.06)
-    assert rates[-1] == pytest.approx(train.FINAL_RATE)
-
-
-def test_training_learns_and_an_interrupted_run_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    slugs = ("open", "short")
-    train.train(batches.Plan(slugs, 3, 0.0, batch=4, side=64), [(1.0, board())], tmp_path)
-    saved = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
-    assert saved["iteration"] == 3
-    assert saved["slugs"] == list(slugs)
-    train.train(batches.Plan(slugs, 5, 0.0, batch=4, side=64), [(1.0, board())], tmp_path)
-    assert "at iteration 3" in capsys.readouterr().out
-    assert torch.load(tmp_path / "checkpoint.pt", weights_only=True)["iteration"] == 5
-
-
-def test_blocks_that_a_start_lacks_are_added_as_next_to_nothing_and_stay(tmp_path: Path) -> None:
-    still = batches.Plan(("open", "short"), 1, 0.0, batch=2, side=64, rate=0.0)
-    start = train.train(still, [(1.0, board())], tmp_path / "start")
-    grown = train.train(replace(still, blocks=(3, 3, 2)), [(1.0, board())], tmp_path / "grown", [start])
-    pixels = torch.rand(1, 3, 320, 320, generator=torch.Generator().manual_seed(1))
-    (small, _), (large, _) = export.load_detector(start), export.load_detector(grown)
-    assert (blocks_of(small.state_dict()), blocks_of(large.state_dict())) == (BLOCKS, (3, 3, 2))
-    with torch.no_grad():
-        before, after = small(pixels), large(pixels)
-    assert (before.boxes - after.boxes).abs().max() < 1  # px
-    again = train.train(still, [(1.0, board())], tmp_path / "again", [grown])
-    assert blocks_of(torch.load(again, weights_only=True)["average"]) == (3, 3, 2)
-    with pytest.raises(ValueError, match=r"\(3, 3, 2\)"):
-        train.train(replace(still, blocks=(3, 2, 2)), [(1.0, board())], tmp_path / "smaller", [grown])
-
-
-def test_collate_pads() -> None:
-    crops = [augment.Crop(np.zeros((8, 8, 3), np.uint8), np.ones((n, 4), np.float32), np.zeros(n, int)) for n in (0, 2)]
-    crops[1] = replace(crops[1], taught=(1,))
-    images, box, labels, taught, _ = batches.collate(crops, 2)
-    assert images.shape == (2, 8, 8, 3)
-    assert box.shape == (2, 2, 4)
-    assert labels.tolist() == [[PADDING, PADDING], [0, 0]]
-    assert taught.tolist() == [[True, True], [False, True]]
-
-
 def test_pieces_are_of_the_finest_level() -> None:
     assert STRIDES[0] == pieces.STRIDE
 
 
-def prediction_of(detector: Detector) -> Prediction:
+def prediction_of(detector: Net) -> Prediction:
     with torch.no_grad():
         guess: Prediction = detector.eval()(torch.zeros(1, 3, 320, 320))
     return guess
@@ -240,7 +153,7 @@ def test_the_loss_wants_the_pieces_and_spares_what_is_beside_them() -> None:
     found = pieces.cut(points, np.full(len(points), 2), np.zeros(len(points), np.int64), 320)
     own, beside = (torch.from_numpy(found.cells[found.labels == label]) for label in (2, IGNORED))
     parts = batches.collate_pieces([found])
-    guess = prediction_of(Detector(3))
+    guess = prediction_of(Net(3))
     boxes, logits = guess.boxes.clone(), torch.full_like(guess.logits, -6.0)
     boxes[0, own] = torch.from_numpy(found.boxes[found.labels == 2])
     right = logits.clone()

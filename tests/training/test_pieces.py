@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training import augment, pieces
-from training.render.visible import MARGIN_PX
-from training.scene import IGNORED, Scene
+from training.data import augment, pieces
+from training.data.scene import IGNORED, Scene
+from training.traits import MARGIN_PX
 
 SIDE = 320
 

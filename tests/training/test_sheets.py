@@ -8,10 +8,11 @@ import pytest
 
 pytest.importorskip("onnxruntime", reason="needs onnxruntime")
 
-from training.annotated.sheets import SIDE, Sheets, Stored, write_scene
-from training.ignored import without_ignored
-from training.predict import Detections
-from training.scene import IGNORED, Scene
+from pcb_aoi.engine.detections import Detections
+from training.data.scene import IGNORED, Scene
+from training.data.sheets import SIDE, Sheets
+from training.data.store import Stored, write_scene
+from training.measure.runs import without_ignored
 
 
 def tile(number: int, height: int = 200, width: int = 300, colour: bool = False) -> Scene:

@@ -3,9 +3,7 @@
 # ruff: noqa: E402  (what may be absent is asked for before it is imported)
 # mypy: disallow-untyped-calls=False, warn-return-any=False
 
-import argparse
 import copy
-import math
 from pathlib import Path
 
 import numpy as np
@@ -16,13 +14,14 @@ pytest.importorskip("onnxruntime", reason="needs onnxruntime")
 torch = pytest.importorskip("torch", reason="needs the extra `train` (torch)")
 
 from torch import Tensor
-from training_exports import Item, unpacked, yolo
 
-from pcb_aoi.engine import polarity
-from training import batches, export, model_file, predict, recipes, starting_weights, train, warm_start
-from training.batches import Plan
-from training.net import BLOCKS, ConvBlock, Detector
-from training.scene import Scene, SceneList
+from pcb_aoi.config.settings import Settings
+from pcb_aoi.engine import runtime
+from training.data.batches import TrainingPlan
+from training.data.scene import Scene, SceneList
+from training.net import loop, starting_weights, warm_start
+from training.net.architecture import BLOCKS, ConvBlock, Net
+from training.weights import export, model_file
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -31,7 +30,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def file(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
     """A random net, exported; one channel of its first norm is dead."""
     torch.manual_seed(1)
-    detector = Detector(3, request.param)
+    detector = Net(3, request.param)
     for module in detector.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             module.running_mean.uniform_(-0.2, 0.2)
@@ -53,11 +52,13 @@ def images(count: int, side: int, seed: int) -> Tensor:
     return torch.from_numpy(np.random.default_rng(seed).integers(0, 256, (count, side, side, 3), dtype=np.uint8))
 
 
-def apart(path: Path, detector: Detector, pixels: Tensor) -> tuple[float, float]:
+def apart(path: Path, detector: Net, pixels: Tensor) -> tuple[float, float]:
     """Largest difference of scores, and of boxes relative to their size, between a file and a net."""
     model = onnx.load(path)
     slope, offset = model_file.read_calibration(model)
-    boxes, scores = predict.open_session(path, 1).run(["boxes", "scores"], {"images": pixels.numpy()})
+    boxes, scores = runtime.create(path.read_bytes(), Settings(threads=1)).run(
+        ["boxes", "scores"], {"images": pixels.numpy()}
+    )
     with torch.no_grad():
         ours = detector(pixels.permute(0, 3, 1, 2).float() / 255)
     own = (ours.logits * torch.from_numpy(slope) + torch.from_numpy(offset)).sigmoid().numpy()
@@ -118,72 +119,21 @@ def test_other_files_are_refused(file: Path, tmp_path: Path) -> None:
         warm_start.load(tmp_path / "less.onnx")
 
 
-@pytest.mark.parametrize(("function", "bright_copper"), [("acid-outer-layer", False), ("inner-layer", True)])
-def test_one_command_trains_shipped_weights_on_a_published_set(
-    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, function: str, bright_copper: bool
-) -> None:
-    items = [Item(f"{i}.png", 90, 80, (("copper_burr", 10, 10, 40, 40),), "train") for i in range(3)]
-    folder = unpacked(tmp_path / "set", yolo(items, listed=False))
-    monkeypatch.setattr(train, "restart_with_allocator", lambda: None)
-    monkeypatch.setattr(starting_weights, "STATISTICS", 1)
-    parser = argparse.ArgumentParser()
-    train.add_arguments(parser)
-    text = f"{function} --real pcb-ind={folder} --out {tmp_path / 'out'} --start-from {file} --iterations 1"
-    assert train.run(parser.parse_args(text.split())) == 0
-    checkpoint = tmp_path / "out" / "checkpoint.pt"
-    detector, slugs = export.load_detector(checkpoint)
-    assert slugs == recipes.get(function).slugs
-    exported = tmp_path / "exported.onnx"
-    arguments = argparse.Namespace(function=function, checkpoint=checkpoint, out=exported, version="1.0.0")
-    assert export.run(arguments) == 0
-    assert polarity.bright_copper(model_file.metadata(onnx.load(exported))) == bright_copper
-    own, given = detector.lateral8.weight, warm_start.load(file)[0].lateral8.weight
-    assert (own - given).abs().max() < 1e-2  # what it started from, whatever the labels
-    credit = "Trained on PCB-IND v4 (CC BY 4.0: Yan, H. et al., Zenodo 10.5281/zenodo.19723114)."
-    assert export.provenance(checkpoint) == f"{credit} Before that: Made up."
-
-
-@pytest.mark.parametrize(
-    ("options", "expected"),
-    [("--minutes 5", math.inf), ("", batches.ITERATIONS), ("--iterations 7 --minutes 5", 7)],
-)
-def test_minutes_alone_end_a_run_however_fast_the_machine(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: str, expected: float
-) -> None:
-    items = [Item("0.png", 90, 80, (("copper_burr", 10, 10, 40, 40),), "train")]
-    folder = unpacked(tmp_path / "set", yolo(items, listed=False))
-    plans: list[Plan] = []
-    monkeypatch.setattr(train, "restart_with_allocator", lambda: None)
-    monkeypatch.setattr(train, "train", lambda plan, *_: plans.append(plan))
-    parser = argparse.ArgumentParser()
-    train.add_arguments(parser)
-    text = f"acid-outer-layer --real pcb-ind={folder} --out {tmp_path / 'out'} {options}"
-    assert train.run(parser.parse_args(text.split())) == 0
-    assert plans[0].end == expected
-
-
-def test_a_net_for_several_functions_starts_from_the_files_of_each(
-    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_of_another_function_s_file_the_body_is_taken_and_the_labels_that_both_have(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def as_they_are(path: Path, *_: object) -> tuple[dict[str, Tensor], list[str]]:
         net, slugs = warm_start.load(path)
         return net.state_dict(), slugs
 
     monkeypatch.setattr(starting_weights, "read", as_they_are)
-    files = [ROOT / "functions" / function / "model.onnx" for function in ("acid-outer-layer", "resin-plug")]
-    plan = Plan(tuple(recipes.get("together").slugs), iterations=1, minutes=0.0, batch=1, rate=0.0)
+    path = ROOT / "functions" / "resin-plug" / "model.onnx"
+    net, slugs = warm_start.load(path)
+    plan = TrainingPlan(("open", *slugs[::-1], "short"), iterations=1, minutes=0.0, batch=1, rate=0.0)
     empty = Scene(np.zeros((320, 320), np.uint8), np.empty((0, 4), np.float32), np.empty(0, np.int64), "empty")
-    saved = torch.load(
-        train.train(plan, [(1.0, SceneList([empty]))], tmp_path, [file, *files, files[0]]), weights_only=True
-    )
-    own, first = saved["average"], warm_start.load(file)[0].state_dict()
-    assert torch.equal(own["lateral8.weight"], first["lateral8.weight"])  # the body is the first one's
-    given: set[str] = set()  # a label that several files have is the earliest one's
-    for path in files:
-        net, slugs = warm_start.load(path)
-        new = [row for row, slug in enumerate(slugs) if slug not in given]
-        assert new
-        rows = [plan.slugs.index(slugs[row]) for row in new]
-        assert torch.equal(own["head8.labels.weight"][rows], net.head8.labels.weight[new])
-        given |= set(slugs)
-    assert saved["before"] == [starting_weights.history(path)[0] for path in (file, *files)]  # the same history once
+    checkpoint = loop.train(plan, [(1.0, SceneList([empty]))], tmp_path, path)
+    saved = torch.load(checkpoint, weights_only=True)
+    own = saved["average"]
+    assert torch.equal(own["lateral8.weight"], net.lateral8.weight)
+    assert torch.equal(own["head8.labels.weight"][1:-1], net.head8.labels.weight.flip(0))
+    assert saved["before"] == starting_weights.history(path)

@@ -19,10 +19,10 @@ import numpy as np
 from pcb_aoi.engine.image import decode
 from pcb_aoi.errors import PcbAoiError
 from training.annotated import formats, yolo_format
-from training.annotated.archive import Archive
-from training.annotated.formats import Export, FormatError, Picture
-from training.annotated.labels import Names
-from training.scene import IGNORED, Scene
+from training.annotated.export_archive import Archive
+from training.annotated.formats import AnnotatedPicture, Export, FormatError
+from training.annotated.label_names import Names
+from training.data.scene import IGNORED, Scene
 
 MAX_MEGAPIXELS = 300.0  # as the functions' own limit
 SMALLEST_PX = 1.0  # width or height under which a box is no box
@@ -38,7 +38,7 @@ class Entry:
 
     archive: Archive
     member: str
-    picture: Picture
+    picture: AnnotatedPicture
     labels: tuple[int, ...]  # of the picture's boxes: index into the function's slugs, or scene.IGNORED
     digest: str = ""  # SHA-256 of the image file
 
@@ -110,7 +110,7 @@ class Finder:
                     self.places[path.name].append((archive, member))
                     self.stems[path.stem].append((archive, member))
 
-    def find(self, picture: Picture) -> tuple[Archive, str] | None:
+    def find(self, picture: AnnotatedPicture) -> tuple[Archive, str] | None:
         """The file of a picture, None where there is none; raises AnnotationError where several would do."""
         parts = PurePosixPath(picture.name).parts
         # The whole name first; then without its leading folders, which `images` may not have.
@@ -133,10 +133,17 @@ class Finder:
         return bare
 
 
-def index(exports: list[Path], names: Names, images: Path | None = None, report: Report | None = None) -> list[Entry]:
+def index(
+    exports: list[Path],
+    names: Names,
+    images: Path | None = None,
+    report: Report | None = None,
+    subset: str | None = None,
+) -> list[Entry]:
     """All annotated images of the exports, found but not decoded, in the order of the exports.
 
-    An image that two exports hold (the same file, byte for byte) comes once, as the last one annotates it.
+    An image that two exports hold (the same file, byte for byte) comes once, as the last one annotates it. With
+    `subset`, only the images of that part of each export.
 
     Raises:
         ArchiveError, FormatError, UnknownLabelError, AnnotationError
@@ -152,7 +159,7 @@ def index(exports: list[Path], names: Names, images: Path | None = None, report:
         report.left_out += export.left_out
         own, other = Finder([archive]), Finder(extra)
         taken: dict[tuple[Path, str], str] = {}
-        for picture in export.pictures:
+        for picture in _of_subset(export, subset, path):
             labels = names.indices(picture.labels)
             place = own.find(picture) or other.find(picture)
             if place is None:
@@ -170,6 +177,16 @@ def index(exports: list[Path], names: Names, images: Path | None = None, report:
             'export with "Save images", or give the folder that holds them: --images DIR'
         )
     return list(found.values())
+
+
+def _of_subset(export: Export, subset: str | None, path: Path) -> list[AnnotatedPicture]:
+    if subset is None:
+        return export.pictures
+    chosen = [picture for picture in export.pictures if picture.subset == subset]
+    if not chosen:
+        known = sorted({picture.subset for picture in export.pictures})
+        raise AnnotationError(f"{path}: 没有子集 / has no subset {subset!r}; it has: {', '.join(known)}")
+    return chosen
 
 
 def decode_entry(entry: Entry, report: Report) -> Scene:

@@ -15,7 +15,7 @@ from pathlib import PurePosixPath
 from typing import Any
 from xml.etree import ElementTree
 
-from training.annotated.archive import Archive
+from training.annotated.export_archive import Archive
 
 Box = tuple[float, float, float, float]  # x1 y1 x2 y2
 NO_AREA = ("points", "cuboid", "skeleton")  # shapes of CVAT that bound no defect
@@ -26,7 +26,7 @@ class FormatError(ValueError):
 
 
 @dataclass
-class Picture:
+class AnnotatedPicture:
     """One image as the annotation file knows it."""
 
     name: str  # with its sub-folders; YOLO exports without images know no suffix
@@ -51,7 +51,7 @@ class Export:
     """All images of one export."""
 
     format: str
-    pictures: list[Picture]
+    pictures: list[AnnotatedPicture]
     left_out: Counter[str] = field(default_factory=Counter)  # shapes without an area, by kind
 
 
@@ -86,7 +86,7 @@ def is_coco(data: object) -> bool:
 
 def read_coco(archive: Archive, documents: dict[str, Any]) -> Export:
     """COCO instances; `documents` by member name. CVAT keeps the angle of a turned box in attributes.rotation."""
-    pictures: list[Picture] = []
+    pictures: list[AnnotatedPicture] = []
     for member, data in documents.items():
         where = f"{archive.path}: {archive.prefix}{member}"
         subset = PurePosixPath(member).stem.removeprefix("instances_")
@@ -96,7 +96,7 @@ def read_coco(archive: Archive, documents: dict[str, Any]) -> Export:
             for entry in data["images"]:
                 size = (int(entry.get("width") or 0), int(entry.get("height") or 0))
                 name = str(entry["file_name"]).replace("\\", "/")
-                known[entry["id"]] = Picture(name, subset, size=size if min(size) > 0 else None)
+                known[entry["id"]] = AnnotatedPicture(name, subset, size=size if min(size) > 0 else None)
             for entry in data["annotations"]:
                 x, y, w, h = (float(value) for value in entry["bbox"])
                 turned = float((entry.get("attributes") or {}).get("rotation") or 0)
@@ -121,7 +121,7 @@ def is_cvat(archive: Archive, member: str) -> bool:
 
 def read_cvat(archive: Archive, members: list[str]) -> Export:
     """annotations.xml: <image> with boxes, polygons, polylines, masks and ellipses."""
-    pictures: list[Picture] = []
+    pictures: list[AnnotatedPicture] = []
     left_out: Counter[str] = Counter()
     for member in members:
         where = f"{archive.path}: {archive.prefix}{member}"
@@ -140,12 +140,12 @@ def read_cvat(archive: Archive, members: list[str]) -> Export:
     return Export("CVAT for images 1.1", pictures, left_out)
 
 
-def _cvat_image(element: ElementTree.Element, where: str, left_out: Counter[str]) -> Picture:
+def _cvat_image(element: ElementTree.Element, where: str, left_out: Counter[str]) -> AnnotatedPicture:
     where = f"{where}: image {element.get('name')!r}"
     try:
         size = (int(element.attrib["width"]), int(element.attrib["height"]))
         name = element.attrib["name"].replace("\\", "/")
-        picture = Picture(name, element.get("subset", ""), element.get("task_id", ""), size)
+        picture = AnnotatedPicture(name, element.get("subset", ""), element.get("task_id", ""), size)
         for shape in element:
             if shape.get("outside") == "1" or shape.tag == "tag":
                 continue

@@ -16,10 +16,10 @@ import cv2
 import numpy as np
 
 from pcb_aoi.engine import tiles
-from training import augment
 from training.annotated.annotations import AnnotationError, Entry, Report, decode_entry
-from training.annotated.sheets import write_scene
-from training.scene import Scene
+from training.data import augment
+from training.data.scene import Scene
+from training.data.store import write_scene
 
 PARTS = ("train", "calibration", "held-out")
 CALIBRATION = 0.15  # share of the images

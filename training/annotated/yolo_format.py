@@ -11,8 +11,8 @@ from typing import Any
 
 import yaml
 
-from training.annotated.archive import Archive
-from training.annotated.formats import Export, FormatError, Picture, corners
+from training.annotated.export_archive import Archive
+from training.annotated.formats import AnnotatedPicture, Export, FormatError, corners
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".jp2", ".ppm", ".pgm", ".avif"}
 # Keys of data.yaml that are no subset.
@@ -92,13 +92,13 @@ def label_path(image: str) -> str:
     return posixpath.join(*parts)
 
 
-def read_image(archive: Archive, image: str, subset: str, names: dict[int, str]) -> Picture:
+def read_image(archive: Archive, image: str, subset: str, names: dict[int, str]) -> AnnotatedPicture:
     """One image and its label file; without one it is a clean board."""
     parts = PurePosixPath(image).parts
     start = max((i + 1 for i, part in enumerate(parts[:-1]) if part == "images"), default=0)
     if start and len(parts) > start + 1:  # images/<subset>/...
         subset, start = parts[start], start + 1
-    picture = Picture(posixpath.join(*parts[start:]), subset, relative=True)
+    picture = AnnotatedPicture(posixpath.join(*parts[start:]), subset, relative=True)
     label = label_path(image)
     if label not in archive.names:
         return picture

@@ -35,6 +35,8 @@ class Head:
     """(outputs, classes, tile) of a blank batch; raises ModelError when they are not of this layout."""
     decode: Callable[[Sequence[Float32], int, float], Candidates]
     """(outputs, classes, threshold) -> every box and class with a score of at least the threshold."""
+    batched: bool = True
+    """Every output has the batch in front; not where suppression inside the graph lists the boxes of all tiles."""
 
 
 def nchw_unit_rgb(tiles: UInt8) -> Float32:

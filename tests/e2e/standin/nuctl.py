@@ -33,7 +33,7 @@ VERSION = os.environ.get("NUCLIO_STANDIN_VERSION", "1.16.3")
 MODERN = tuple(int(part) for part in VERSION.split(".")) >= (1, 15)
 ONBUILD = f"quay.io/nuclio/handler-builder-python-onbuild:{VERSION}-amd64"
 UHTTPC = "gcr.io/iguazio/uhttpc:0.0.3-amd64" if MODERN else "quay.io/nuclio/uhttpc:0.0.1-amd64"
-STORE_IMAGE = "gcr.io/iguazio/alpine:3.20" if MODERN else "gcr.io/iguazio/alpine:3.17"
+STORE_IMAGE = f"gcr.io/iguazio/alpine:{'3.17' if VERSION == '1.13.0' else '3.20'}"
 STORE, STORE_PATH = "nuclio-local-storage", "/etc/nuclio/store"
 CONFIG_PATH = "/etc/nuclio/config/processor"
 
@@ -404,19 +404,26 @@ class Local:
 
     def delete(self, name: str) -> None:
         container = f"nuclio-{self._namespace}-{name}"
-        self._store("rm", "-f", f"{STORE_PATH}/functions/{self._namespace}/{name}.json")
+        path = f"{STORE_PATH}/functions/{self._namespace}/{name}.json"
+        # nuctl asks the store's image for `stat`. Without it, it takes the function for gone, and says so.
+        if self._store("/bin/stat", path, check=False).returncode == 0:
+            self._store("/bin/rm", path)
         docker("rm", "--force", container, check=False)
         docker("volume", "rm", "--force", container, check=False)
         print(f'Successfully deleted function {{"name": "{name}"}}')
 
-    def _store(self, *command: str, stdin: str | None = None) -> str:
+    def _store(self, *command: str, check: bool = True, env: str = "") -> subprocess.CompletedProcess[str]:
+        """Run a command beside the store, in a container that is started when there is none."""
         reader = f"{STORE}-reader"
-        running = docker("ps", "--quiet", "--filter", f"name=^{reader}$")
-        if not running:
-            docker("rm", "--force", reader, check=False)
+        line = ["docker", "exec", *(["--env", env] if env else []), reader, *command]
+        result = subprocess.run(line, capture_output=True, text=True, check=False)
+        if result.returncode and "No such container" in result.stderr:
             docker("run", "--detach", "--rm", "--name", reader, "--mount", f"type=volume,src={STORE},dst={STORE_PATH}",
-                   STORE_IMAGE, "sh", "-c", "sleep 6h")  # fmt: skip
-        return docker("exec", "--interactive", reader, *command, stdin=stdin)
+                   STORE_IMAGE, "/bin/sh", "-c", "/bin/sleep 6h", check=False)  # fmt: skip
+            result = subprocess.run(line, capture_output=True, text=True, check=False)
+        if check and result.returncode:
+            raise NuctlError(f"Failed to execute command: {' '.join(command)}: {result.stderr}")
+        return result
 
     def _write(self, kind_and_name: str, record: Config) -> None:
         kind, _, name = kind_and_name.partition("/")
@@ -424,13 +431,23 @@ class Local:
         text = base64.b64encode(json.dumps(record).encode()).decode()
         if len(text) > 2 * 1024 * 1024:
             raise NuctlError("bufio.Scanner: token too long")
-        self._store("sh", "-c", f"mkdir -p {folder} && cat > {folder}/{name}.json", stdin=text)
+        if VERSION == "1.13.0":
+            write = f"mkdir -p {folder} && /bin/printenv NUCLIO_CONTENTS > {folder}/{name}.json"
+            self._store("/bin/sh", "-c", write, env=f"NUCLIO_CONTENTS={text}")
+            return
+        # Its folder of work must be writable: this is where the record lies before it is copied.
+        with tempfile.NamedTemporaryFile("w", dir=".", prefix="nuclio-contents-temp-file-") as file:
+            file.write(text + "\n")
+            file.flush()
+            self._store("mkdir", "-p", folder)
+            docker("cp", file.name, f"{STORE}-reader:{folder}/{name}.json")
 
     def _read(self, kind: str, name: str | None) -> list[Config]:
-        folder = f"{STORE_PATH}/{kind}/{self._namespace}"
-        pattern = f"{folder}/{name or '*'}.json"
-        text = self._store("sh", "-c", f"for f in {pattern}; do [ -f $f ] && cat $f && echo; done; true")
-        return [json.loads(base64.b64decode(line)) for line in text.split()]
+        pattern = f"{STORE_PATH}/{kind}/{self._namespace}/{f'{name}.json' if name else '*'}"
+        result = self._store("/bin/sh", "-c", f"/bin/cat {pattern}", check=False)
+        if result.returncode and "No such file" not in result.stderr:
+            raise NuctlError(f"Failed to run cat command: {result.stderr}")
+        return [json.loads(base64.b64decode(line)) for line in result.stdout.split()]
 
 
 def run_flags(config: Config, container: str) -> list[str]:
@@ -460,6 +477,10 @@ def run_flags(config: Config, container: str) -> list[str]:
         if "'" in str(item.get("value", "")):
             raise NuctlError(f"env {item['name']}: nuclio puts values between single quotes unescaped")
         flags += ["--env", f"{item['name']}={item.get('value', '')}"]
+    for item in spec.get("volumes", []):
+        host = item["volume"].get("hostPath")
+        if host:
+            flags += ["--mount", f"type=bind,src={host['path']},dst={item['volumeMount']['mountPath']}"]
     labels = {
         "nuclio.io/platform": "local",
         "nuclio.io/namespace": meta["namespace"],

@@ -25,35 +25,40 @@ import nuclio_sdk
 import nuclio_sdk.json_encoder
 import nuclio_sdk.logger
 
-BATCHING_VERSION = (1, 13, 1)
-"""From here on a bare list that a handler returns is taken for a batch of responses; 1.13.0 made it JSON."""
+BATCHING = tuple(int(part) for part in os.environ["NUCLIO_STANDIN_VERSION"].split(".")) >= (1, 13, 1)
+"""Whether a bare list that a handler returns is taken for a batch of responses; 1.13.0 made it JSON."""
 
 
 def main() -> None:
     args = parse_args()
     logger = nuclio_sdk.Logger("DEBUG")
     logger.set_handler("default", sys.stdout, nuclio_sdk.logger.JSONFormatter())
+    logger.bind(worker_id=args.worker_id)
     try:
         # In nuclio's order: import the handler, connect, init_context, and only then say "started".
-        module, entrypoint = load_handler(args.handler)
+        entrypoint = load_handler(args.handler)
         events, control = connect(args.event_socket_path), connect(args.control_socket_path)
         out = events.makefile("w", encoding="utf-8")
-        logger.set_handler("default", LinePrefix(out, "l"), nuclio_sdk.logger.JSONFormatter())
-        context = nuclio_sdk.Context(
-            logger,
-            nuclio_sdk.Platform(args.platform_kind, namespace=args.namespace),
-            args.worker_id,
-            nuclio_sdk.TriggerInfo(args.trigger_kind, args.trigger_name),
-        )
-        if hasattr(module, "init_context"):
-            try:
-                module.init_context(context)
-            except BaseException:
-                logger.error_with("Exception raised while running init_context", err=traceback.format_exc())
-                raise
+        # Not the module that --handler names: the one that the handler says it is from.
+        module = sys.modules[entrypoint.__module__]
     except BaseException as error:
-        logger.error_with("Caught unhandled exception while initializing", err=str(error))
-        raise SystemExit(1) from error
+        logger.error_with(
+            "Caught unhandled exception while initializing", err=str(error), traceback=traceback.format_exc()
+        )
+        raise SystemExit(1) from None
+    logger.set_handler("default", LinePrefix(out, "l"), nuclio_sdk.logger.JSONFormatter())
+    context = nuclio_sdk.Context(
+        logger,
+        nuclio_sdk.Platform(args.platform_kind, namespace=args.namespace),
+        args.worker_id,
+        nuclio_sdk.TriggerInfo(args.trigger_kind, args.trigger_name),
+    )
+    if hasattr(module, "init_context"):
+        try:
+            module.init_context(context)
+        except BaseException:
+            logger.error("Exception raised while running init_context")
+            raise  # the traceback goes to stderr, and the processor's own lines come after it
     # SIGUSR1 says "terminate": in nuclio the function's own callback runs between two events.
     signal.signal(signal.SIGUSR1, lambda *_: None)
     signal.signal(signal.SIGUSR2, lambda *_: None)
@@ -73,12 +78,11 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def load_handler(handler: str) -> tuple[Any, Any]:
+def load_handler(handler: str) -> Any:  # noqa: ANN401
     match = re.fullmatch(r"([\w\-]+(?:\.[\w\-]+)*):(\w+)", handler)
     if not match:
         raise ValueError(f"Malformed handler - {handler!r}")
-    module = importlib.import_module(match[1])
-    return module, getattr(module, match[2])
+    return getattr(importlib.import_module(match[1]), match[2])
 
 
 def connect(path: str) -> socket.socket:
@@ -115,22 +119,17 @@ def serve(events: socket.socket, out: Any, entrypoint: Any, context: Any, logger
             started = time.perf_counter()
             output = entrypoint(context, event)
             out.write("m" + json.dumps({"duration": time.perf_counter() - started}) + "\n")
-            reply = encode(nuclio_sdk.Response.from_entrypoint_output(encode, first_of_batch(output)))
+            make = nuclio_sdk.Response.from_entrypoint_output
+            batch = BATCHING and isinstance(output, list)
+            reply = encode([make(encode, item) for item in output] if batch else make(encode, output))
         except BaseException as error:  # even SystemExit: the worker lives on, and the traceback leaks to the caller
             text = f'Exception caught in handler - "{error}": {traceback.format_exc()}'
-            logger.error_with("Exception caught in handler", err=text)
+            logger.error_with("Exception caught in handler", exc=str(error), traceback=traceback.format_exc())
             reply = encode(
                 {"body": text, "body_encoding": "text", "content_type": "text/plain", "status_code": 500, "headers": {}}
             )
         out.write("r" + reply + "\n")
         out.flush()
-
-
-def first_of_batch(output: object) -> object:
-    version = tuple(int(part) for part in os.environ["NUCLIO_STANDIN_VERSION"].split("."))
-    if isinstance(output, list) and version >= BATCHING_VERSION:
-        return output[0]
-    return output
 
 
 def receive(sock: socket.socket, length: int) -> bytes | None:

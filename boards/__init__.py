@@ -1,0 +1,1 @@
+"""How the shipped weights were made: boards drawn with their defects, real boards, recipes."""

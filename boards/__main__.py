@@ -1,0 +1,35 @@
+"""python -m boards COMMAND: how the shipped weights were made."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+
+COMMANDS = {
+    "pool": ("pool", "fill a folder with boards to train on or to measure with"),
+    "train": ("train", "train a recipe's net from scratch or from other weights"),
+    "soup": ("soup", "average files of weights, trained from one another"),
+    "samples": ("samples", "write the sample boards of the demo"),
+}
+
+
+def main() -> int:
+    """Run the command named first; its exit code."""
+    parser = argparse.ArgumentParser(prog="python -m boards", description=__doc__)
+    parser.add_argument("command", choices=COMMANDS, help="; ".join(f"{k}: {v}" for k, (_, v) in COMMANDS.items()))
+    parser.add_argument("rest", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
+    first = parser.parse_args(sys.argv[1:2] or ["--help"])
+    # Only the chosen command is imported: pool needs the renderer but no torch.
+    module = importlib.import_module(f"boards.{COMMANDS[first.command][0]}")
+    own = argparse.ArgumentParser(
+        prog=f"python -m boards {first.command}",
+        description=module.__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    module.add_arguments(own)
+    return int(module.run(own.parse_args(sys.argv[2:])))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

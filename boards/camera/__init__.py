@@ -1,0 +1,1 @@
+"""What a camera makes of a board, and what of a defect shows in its picture."""

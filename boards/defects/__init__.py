@@ -1,0 +1,1 @@
+"""Defects, planted in copper, drilled, plated or painted."""

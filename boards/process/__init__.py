@@ -1,0 +1,1 @@
+"""The five processes: what each draws, and in which order."""

@@ -1,0 +1,1 @@
+"""Boards as training scenes: rendered ones, and the real ones at hand."""

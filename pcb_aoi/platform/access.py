@@ -1,0 +1,78 @@
+"""Who may call the embedded platform, and under which name: CVAT sends no token that could be asked for."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import socket
+
+import nuclio_sdk
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+LOOPBACK: tuple[Network, ...] = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
+
+# Names that no stranger can register: a web page's name is none of these.
+_PRIVATE_ENDINGS = (".local", ".localhost", ".internal", ".lan", ".home.arpa", ".test")
+
+log = nuclio_sdk.Logger(logging.INFO, "pcb_aoi.platform.access")
+
+
+class AllowClients:
+    """ASGI middleware: 403 for every client outside the networks, and for every name that is not this machine's.
+
+    Both are decided before a byte of the body is read. The name is the Host header's: a web page that has its own
+    name point at 127.0.0.1 (DNS rebinding) comes from an allowed client, but under that name.
+    """
+
+    def __init__(self, app: ASGIApp, networks: tuple[Network, ...], names: tuple[str, ...] = ()) -> None:
+        self._app = app
+        self._networks = networks
+        self._names = {name.lower() for name in (*names, socket.gethostname())}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, or answer 403."""
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        host = scope["client"][0] if scope.get("client") else "unknown"
+        name = _called(scope)
+        if not self._allowed(host):
+            error = f"client {host} is not allowed"
+            log.warn_with("client refused", client=host, cure=f"serve --allow {host}")
+        elif not self._own(name):
+            error = f"this is not {name}: set CVAT_NUCLIO_HOST to the address of this machine"
+            log.warn_with("name refused", name=name, client=host, cure="set CVAT_NUCLIO_HOST to this machine's address")
+        else:
+            await self._app(scope, receive, send)
+            return
+        await JSONResponse({"error": error}, 403)(scope, receive, send)
+
+    def _allowed(self, host: str) -> bool:
+        address = _address(host)
+        return address is not None and any(address in network for network in self._networks)
+
+    def _own(self, name: str) -> bool:
+        # One word is a name of the local network or of Docker Compose; an address is nobody's name.
+        return (
+            "." not in name
+            or name in self._names
+            or name.endswith(_PRIVATE_ENDINGS)
+            or _address(name.strip("[]")) is not None
+        )
+
+
+def _called(scope: Scope) -> str:
+    """Return the name in the Host header without its port, in small letters; empty without the header."""
+    header: bytes = dict(scope["headers"]).get(b"host", b"")
+    host = header.decode("latin-1").lower().rstrip(".")
+    return host.rpartition("]")[0] + "]" if host.startswith("[") else host.partition(":")[0].rstrip(".")
+
+
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address

@@ -1,0 +1,177 @@
+"""A function of the embedded platform: its worker, the calls that wait for it, and what became of the last ones."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections import deque
+from dataclasses import dataclass
+from pathlib import Path
+
+from pcb_aoi.errors import PcbAoiError
+from pcb_aoi.platform import fingerprint
+from pcb_aoi.platform.worker import Answer, Worker
+
+# nuclio's own defaults, used where function.yaml is silent; the body limit is the one our functions set.
+DEFAULT_WAIT_MS = 10_000
+DEFAULT_MAX_BODY = 256 * 2**20
+
+# A handler that ran out of time gets this much more before its worker is given up.
+GRACE_S = 5.0
+# Workers that were given up and still run: each keeps a thread and a model.
+MAX_GIVEN_UP = 3
+# How many of the last failures `status` shows.
+FAILURES = 5
+
+WARNING_HEADER = "X-Pcb-Aoi-Warning"
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A call that was not answered as asked, or was answered with a warning."""
+
+    time: str
+    """Local time, ISO 8601."""
+    status: int
+    code: str
+    """The function's stable error code, or the platform's; `warning` for an answer that has one."""
+    cause: str
+
+
+class ServedFunction:
+    """One call at a time, the others wait their turn. Use it from one event loop.
+
+    nuclio kills the process of a handler that ran out of time. A thread cannot be killed: its worker is given up and
+    a fresh one is loaded from the folder. What is lost until such a thread returns: the thread, the core it may spin
+    on, its frame, and the memory of its model, on the GPU too. So at most MAX_GIVEN_UP are given up; after that the
+    function answers 503 until one returns or the platform is started anew.
+    """
+
+    def __init__(self, folder: Path, file: str = "function.yaml") -> None:
+        """Load the folder.
+
+        Raises:
+            Exception: as Worker does.
+        """
+        self.folder = folder
+        # Read before the worker: what changes while it loads counts as a change.
+        self.fingerprint = fingerprint.of_folder(folder)
+        worker = Worker(folder, file)
+        self.name = worker.name
+        self.record = worker.record
+        self.about = worker.about
+        self.calls = 0
+        self.failed = 0
+        self.failures: deque[Failure] = deque(maxlen=FAILURES)
+        self._file = file
+        self._logger = worker.logger
+        trigger = worker.file.http_trigger
+        self.max_body = int(trigger.get("attributes", {}).get("maxRequestBodySize", DEFAULT_MAX_BODY))
+        self._wait_s = int(trigger.get("workerAvailabilityTimeoutMilliseconds", DEFAULT_WAIT_MS)) / 1000
+        self._timeout_s = worker.file.event_timeout_s
+        self._free: asyncio.Queue[Worker] = asyncio.Queue()
+        self._free.put_nowait(worker)
+        self._hung: Worker | None = None
+        self._given_up: set[Worker] = set()
+        self._stuck = False
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def state(self) -> str:
+        """`ready`, or `unhealthy` from the time a handler runs out of time until there is a worker again."""
+        return "unhealthy" if self._hung else "ready"
+
+    async def invoke(self, method: str, path: str, headers: dict[str, str], body: bytes) -> Answer:
+        """Run the handler once those before it are done; 503 if that takes too long, 408 if it does itself."""
+        if self._stuck:
+            return Answer.error(503, "hung", f"{self.name}: an earlier call never returned; run ./deploy.sh up")
+        try:
+            async with asyncio.timeout(self._wait_s):
+                worker = await self._free.get()
+        except TimeoutError:
+            return Answer.error(503, "busy", f"{self.name}: busy for more than {self._wait_s:g} s")
+        started = time.monotonic()
+        future = worker.start(method, path, headers, body)
+        future.add_done_callback(lambda _: self._returned(worker, time.monotonic() - started))
+        await asyncio.wait({future}, timeout=self._timeout_s)
+        if future.done():
+            return future.result()
+        self._hung = worker
+        self._logger.error_with("handler timed out", seconds=self._timeout_s, bytes=len(body))
+        task = asyncio.create_task(self._replace(worker, future))
+        self._tasks.add(task)  # the loop itself keeps no reference
+        task.add_done_callback(self._tasks.discard)
+        return Answer.error(408, "timeout", "handler timed out")
+
+    def _returned(self, worker: Worker, after_s: float) -> None:
+        """The handler is back: the next call may have the worker, unless another took its place."""
+        if worker is self._hung or worker in self._given_up:
+            self._logger.warn_with("hung handler returned", seconds=round(after_s, 1))
+        if worker in self._given_up and not self._stuck:
+            self._given_up.discard(worker)
+            return
+        self._given_up.discard(worker)
+        self._free.put_nowait(worker)
+        self._hung, self._stuck = None, False
+
+    async def _replace(self, worker: Worker, future: asyncio.Future[Answer]) -> None:
+        await asyncio.wait({future}, timeout=GRACE_S)
+        if future.done():
+            return
+        self._given_up.add(worker)
+        if len(self._given_up) > MAX_GIVEN_UP:
+            self._stuck = True
+            self._logger.error_with("too many hung handlers", count=len(self._given_up), cure="./deploy.sh up")
+            return
+        try:
+            content = await asyncio.to_thread(fingerprint.of_folder, self.folder)
+            fresh = await asyncio.to_thread(Worker, self.folder, self._file)
+        except (Exception, SystemExit) as error:
+            code, cause = describe(error)
+            self._logger.error_with("not replaced", code=code, cause=cause, cure="./deploy.sh up")
+            self._remember(0, code, cause)
+            self._stuck = True
+            if future.done():
+                self._returned(worker, 0)
+            return
+        self.record, self.about, self.fingerprint = fresh.record, fresh.about, content
+        self._hung = None
+        self._free.put_nowait(fresh)
+        self._logger.warn_with("hung handler replaced", given_up=len(self._given_up))
+
+    def note(self, answer: Answer) -> None:
+        """Count an answer, and remember a failure or a warning."""
+        self.calls += 1
+        if answer.status >= 400:
+            self.failed += 1
+            code, cause = _read_error(answer)
+            self._remember(answer.status, code, cause)
+        elif warning := answer.headers.get(WARNING_HEADER):
+            self._remember(answer.status, "warning", warning)
+
+    def _remember(self, status: int, code: str, cause: str) -> None:
+        self.failures.append(Failure(time.strftime("%Y-%m-%dT%H:%M:%S%z"), status, code, cause[:300]))
+
+    def terminate(self) -> None:
+        """Tell the function that it ends, unless it is in the middle of a call."""
+        if not self._free.empty():
+            self._free.get_nowait().terminate()
+
+
+def describe(error: BaseException) -> tuple[str, str]:
+    """Name in one line each the code and the cause of a function that does not load."""
+    if isinstance(error, PcbAoiError):
+        return error.code, f"{error}" + (f" ({error.detail})" if error.detail else "")
+    return type(error).__name__, f"{type(error).__name__}: {error}"
+
+
+def _read_error(answer: Answer) -> tuple[str, str]:
+    """Return code and cause of an answer in the functions' format, or in the dashboard's."""
+    try:
+        body = json.loads(answer.body)
+    except (ValueError, RecursionError):
+        body = None
+    if not isinstance(body, dict):
+        return answer.code or "unknown", answer.body[:300].decode(errors="replace")
+    return str(body.get("code") or answer.code or "unknown"), str(body.get("message") or body.get("error") or "")

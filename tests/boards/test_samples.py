@@ -1,0 +1,48 @@
+"""The committed samples are what the renderer draws."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from boards.samples import NOT_CHOSEN, SAMPLES, TRUTHS, draw
+
+FOLDER = Path(__file__).parents[2] / "samples"
+SMALL_PNG = [sample for sample in SAMPLES if sample.file.endswith(".png") and sample.size[0] <= 640]
+
+
+@pytest.mark.parametrize("sample", SMALL_PNG, ids=lambda sample: f"{sample.function}/{sample.file}")
+def test_png_samples_have_the_pixels_of_their_seed(sample) -> None:  # type: ignore[no-untyped-def] # noqa: ANN001
+    with Image.open(FOLDER / sample.function / sample.file) as opened:
+        committed = np.asarray(opened.convert("RGB"))
+    # Another version of the drawing library may round an edge pixel differently; no more than that.
+    assert (committed != draw(sample).image).any(axis=2).mean() < 0.005
+
+
+@pytest.mark.parametrize("sample", NOT_CHOSEN, ids=lambda sample: sample.function)
+def test_board_that_nobody_chose_is_the_one_of_the_fixed_seed(sample) -> None:  # type: ignore[no-untyped-def] # noqa: ANN001
+    with Image.open(FOLDER / sample.function / sample.file) as opened:
+        committed = np.asarray(opened.convert("RGB")).astype(int)
+    assert np.abs(committed - draw(sample).image).mean() < 3  # what JPEG changes
+
+
+@pytest.mark.parametrize("file", TRUTHS)
+@pytest.mark.parametrize("function", sorted({sample.function for sample in SAMPLES}))
+def test_truth_names_every_picture_and_its_boxes_fit(function: str, file: str) -> None:
+    truth = json.loads((FOLDER / function / file).read_text(encoding="utf-8"))
+    expected = {sample.file for sample in TRUTHS[file] if sample.function == function}
+    assert {entry["file"] for entry in truth["images"]} == expected
+    for entry in truth["images"]:
+        with Image.open(FOLDER / function / entry["file"]) as picture:
+            width, height = picture.size
+        for defect in entry["defects"]:
+            x1, y1, x2, y2 = defect["box"]
+            assert 0 <= x1 < x2 <= width
+            assert 0 <= y1 < y2 <= height
+
+
+def test_samples_stay_small() -> None:
+    size = sum(path.stat().st_size for path in FOLDER.rglob("*") if path.is_file())
+    assert size < 4_000_000

@@ -1,0 +1,1 @@
+"""Scenes, the crops that training sees of them, and batches of crops."""

@@ -1,0 +1,1 @@
+"""Weights against truth, through the engine that serves them."""

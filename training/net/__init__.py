@@ -1,0 +1,1 @@
+"""The net, its loss, and the loop that trains it. Needs PyTorch."""

@@ -1,1 +1,0 @@
-"""Bare-board renderer: copper masks, planted defects, and what an inspection camera makes of them."""

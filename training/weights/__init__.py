@@ -1,0 +1,1 @@
+"""Weights as a file: export, metadata, versions of a function folder."""
