@@ -101,7 +101,7 @@ def scans(count: int, width: int = 2000, height: int = 1500) -> bytes:
     return data[:-2] + last * count + b"\xff\xd9"
 
 
-@pytest.mark.parametrize("data", [rle_bmp(1500, 1000), scans(2000)], ids=["run lengths", "scans"])
+@pytest.mark.parametrize("data", [rle_bmp(3000, 2000), scans(6000)], ids=["run lengths", "scans"])
 def test_a_file_made_to_be_slow_is_refused(data: bytes, decoder: Decoder, monkeypatch: pytest.MonkeyPatch) -> None:
     """By its CPU time: 3 s and 0.12 s a megapixel, here a tenth of it, so that the test is not slow itself."""
     monkeypatch.setattr(child, "SECONDS", child.SECONDS / 10)
