@@ -76,7 +76,6 @@ class Detector:
         settings = settings or Settings()
         config = ModelConfig.load(folder / "model.yaml")
         model = Model(weights.read(folder, config), config, settings)
-        weights.check_classes(model.metadata, config)
         return cls(config, model, settings)
 
     @property
@@ -100,7 +99,7 @@ class Detector:
         threshold = self.threshold if threshold is None else threshold
         watch, bad = Stopwatch(), 0
         height, width = image.shape[:2]
-        scale = self.config.pitch.scale(self.settings.um_per_px)
+        scale = self.config.scale(self.settings.um_per_px)
         grid = tiles.plan(height, width, self.config.tile, self.config.overlap, scale)
         self._check_time(len(grid), deadline)
         negative, doubt = self._polarity(image)
