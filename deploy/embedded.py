@@ -89,6 +89,7 @@ def down(options: Options) -> int:
         return 0
     running.stop()
     record.unlink(missing_ok=True)
+    record.with_suffix(".sock").unlink(missing_ok=True)
     say.info("已停止；日志留在 .run/embedded.log", "stopped; the log stays at .run/embedded.log")
     return 0
 

@@ -11,6 +11,7 @@ import sys
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import analytic
@@ -78,6 +79,27 @@ def test_one_line_says_what_is_known_of_a_refused_frame(folder: Path) -> None:
     assert (answer.status, answer.code) == (503, "deadline")
     facts = answer.log[-1]["with"]
     assert (facts["width"], facts["height"], facts["mode"]) == (9000, 9000, "L")
+
+
+def test_decoding_and_the_tiles_share_the_time_that_was_set(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    function = Function(folder, {"PCB_AOI_DEADLINE_S": "7"})
+    decoder, detector = function.context.user_data.decoder, function.context.user_data.detector
+    decode, detect = decoder.decode, detector.detect
+    given: list[float] = []
+
+    def decoding(data: bytes, most: float, seconds: float) -> Any:  # noqa: ANN401
+        given.append(seconds)
+        return decode(data, most, seconds)
+
+    def detecting(pixels: np.ndarray, threshold: float | None, deadline: float) -> Any:  # noqa: ANN401
+        given.append(deadline)
+        return detect(pixels, threshold)
+
+    monkeypatch.setattr(decoder, "decode", decoding)
+    monkeypatch.setattr(detector, "detect", detecting)
+    monkeypatch.setattr(nuclio, "time", SimpleNamespace(monotonic=lambda: 1000.0))
+    assert function.annotate(PNG).status == 200
+    assert given == [7, 1007]
 
 
 def test_the_header_holds_the_timings_of_the_log(function: Function) -> None:

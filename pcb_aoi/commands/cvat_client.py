@@ -1,10 +1,9 @@
-"""The two calls CVAT makes to a nuclio dashboard, made as CVAT makes them: for the demo and for `deploy.sh status`."""
+"""The two calls CVAT makes to a nuclio dashboard, made as CVAT makes them, for the demo."""
 
 from __future__ import annotations
 
 import base64
 import json
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -72,21 +71,3 @@ class Dashboard:
             raise CallFailed(f"{path}: HTTP {error.code} {text}") from error
         except (OSError, ValueError) as error:
             raise CallFailed(f"{self._url}{path}: {error}") from error
-
-
-def main(url: str) -> int:
-    """Print what CVAT would list from this address; 1 if it cannot be asked."""
-    try:
-        functions = Dashboard(url).functions()
-    except CallFailed as error:
-        print(f"没有应答 / no answer: {error}", file=sys.stderr)
-        return 1
-    for name, function in functions.items():
-        annotations = function["metadata"]["annotations"]
-        labels = " ".join(label["name"] for label in json.loads(annotations["spec"]))
-        print(f"  {name}  {function['status']['state']}  {annotations.get('name', name)}: {labels}")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
