@@ -188,7 +188,7 @@ def _of_pair(signature: Signature, shapes: str) -> Reading:
         return Reading(("yolonas",), f"model_family yolonas, {shapes}")
     return Reading(
         ("yolonas",),
-        f"{shapes}: boxes and scores, as YOLO-NAS gives them; other families do too, and take other pixels than RGB in 0 to 1",
+        f"{shapes}: boxes and scores, as of YOLO-NAS; other families give them too, and take other pixels than RGB in 0 to 1",
         sure=False,
     )
 

@@ -117,5 +117,5 @@ class Model:
 def _grey(items: Array, axis: int) -> Array:
     """Replace the three channels at `axis` by their luma, as OpenCV and Pillow read a grey picture."""
     weights = np.array((0.299, 0.587, 0.114), np.float32)
-    grey: Array = np.tensordot(items, weights, ([axis], [0])).astype(np.float32)
+    grey: Array = np.tensordot(items.astype(np.float32, copy=False), weights, ([axis], [0]))
     return np.expand_dims(grey, axis)

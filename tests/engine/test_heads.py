@@ -38,7 +38,8 @@ def cxcywh(boxes: Float32) -> Float32:
 
 def logits(scores: Float32) -> Float32:
     with np.errstate(divide="ignore"):
-        return np.maximum(np.log(scores / (1 - scores)), np.float32(-50))
+        result: Float32 = np.maximum(np.log(scores / (1 - scores)), np.float32(-50))
+    return result
 
 
 def encode(name: str, boxes: Float32, scores: Float32) -> list[Float32]:
@@ -140,10 +141,10 @@ def test_the_right_export_passes_the_check(name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name in heads.NAMES if name != "pcb"])
 def test_boxes_on_another_scale_are_refused(name: str) -> None:
-    """Shares of the picture where pixels are due, and the other way round: every box would be in one corner, or gone."""
+    """Shares of the picture where pixels are due, and the other way round: boxes in one corner, or gone."""
     head = heads.get(name)
     boxes, scores = scene_for(name, 1)
-    outputs = collected(name, encode(name, boxes * TILE if head.unit else boxes / TILE, scores))
+    outputs = collected(name, encode(name, boxes * f32(TILE if head.unit else 1 / TILE), scores))
     with pytest.raises(ModelError, match="0 to 1"):
         head.check(outputs, CLASSES + head.first_id, TILE)
 
