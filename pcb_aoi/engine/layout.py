@@ -10,8 +10,13 @@ import ast
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
+from pcb_aoi.config.settings import Settings
+from pcb_aoi.engine import channels
 from pcb_aoi.engine.detections import Float32
 from pcb_aoi.engine.heads import base, listed, objectness, yolov8
+from pcb_aoi.engine.runtime import Runtime
 from pcb_aoi.engine.signature import Port, Signature
 from pcb_aoi.errors import ModelError
 
@@ -80,6 +85,24 @@ def _imgsz(metadata: Mapping[str, str]) -> list[int]:
     except (ValueError, SyntaxError):
         return []
     return [value, value] if isinstance(value, int) else [int(length) for length in value][:2]
+
+
+def trial(signature: Signature, weights: bytes, tile: int, settings: Settings) -> list[Float32]:
+    """Run the network once on a grey picture with noise and return its outputs, float32.
+
+    Raises:
+        ModelError: it does not run.
+    """
+    image = image_input(signature)
+    sizes = {"orig_target_sizes": np.array((tile, tile), np.int64)} if len(signature.inputs) > 1 else None
+    network = Runtime(weights, settings, batched=False, constants=sizes)
+    picture = np.random.default_rng(0).integers(64, 192, (1, 3, tile, tile), dtype=np.uint8)
+    unit = image.type != "tensor(uint8)"
+    try:
+        item = channels.arrange(picture.astype(np.float32) / np.float32(255) if unit else picture, image.shape)
+    except ValueError as error:
+        raise ModelError(f"the weights take {image}, a tile of {tile} px feeds {error}") from None
+    return network.run(item)
 
 
 def image_input(signature: Signature) -> Port:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from pcb_aoi.config import classes
 from pcb_aoi.config.model_config import ModelConfig
 from pcb_aoi.config.settings import Settings
-from pcb_aoi.engine import heads, layout
+from pcb_aoi.engine import channels, heads, layout
 from pcb_aoi.engine.detections import Detections, Float32
 from pcb_aoi.engine.heads.base import Array, Candidates
 from pcb_aoi.engine.runtime import Runtime
@@ -91,31 +91,10 @@ class Model:
             raise ModelError(f"{self._config.model}: head {self._config.head}: {error}", detail=error.detail) from None
 
     def _arrange(self, items: Array) -> Array:
-        """Bring prepared tiles (B, 3, T, T) into the order that the network's input has: channels last, or one.
-
-        Raises:
-            ModelError: they do not fit.
-        """
-        shape = self.runtime.input_shape
-        if len(shape) == 4 and items.shape[1] == 3:
-            if shape[3] in (1, 3) and shape[1] not in (1, 3):
-                items = items.transpose(0, 2, 3, 1)
-            if 1 in (shape[1], shape[3]):
-                items = _grey(items, 1 if shape[1] == 1 else 3)
-        expected = items.shape
-        fits = len(shape) == len(expected) and all(
-            not isinstance(has, int) or has == wants for has, wants in zip(shape[1:], expected[1:], strict=True)
-        )
-        if not fits:
+        try:
+            return channels.arrange(items, self.runtime.input_shape)
+        except ValueError as error:
             raise ModelError(
                 f"{self._config.model}: model.yaml's tile {self._config.tile} with head {self._config.head} feeds "
-                f"(B, {', '.join(map(str, expected[1:]))}), the weights take {shape}"
-            )
-        return np.ascontiguousarray(items)
-
-
-def _grey(items: Array, axis: int) -> Array:
-    """Replace the three channels at `axis` by their luma, as OpenCV and Pillow read a grey picture."""
-    weights = np.array((0.299, 0.587, 0.114), np.float32)
-    grey: Array = np.tensordot(items.astype(np.float32, copy=False), weights, ([axis], [0]))
-    return np.expand_dims(grey, axis)
+                f"{error}, the weights take {self.runtime.input_shape}"
+            ) from None
