@@ -16,7 +16,7 @@ from cvat import GENERATIONS, Attribute, Generation, Label, ListFails, RunFails,
 from files import encode, png
 from PIL import Image
 
-from pcb_aoi.config.function_record import read_record
+from pcb_aoi.config.function_file import FunctionFile
 from pcb_aoi.config.model_config import ModelConfig
 from pcb_aoi.engine.boxes import iou
 
@@ -144,7 +144,7 @@ def test_number_attributes_are_a_trap(generation: Generation) -> None:
 @pytest.mark.parametrize("file", ["function.yaml", "function-gpu.yaml"])
 @pytest.mark.parametrize("folder", FUNCTIONS, ids=lambda path: path.name)
 def test_cvat_lists_the_function(folder: Path, file: str, generation: Generation) -> None:
-    labels = cvat.listed(read_record(folder / file), generation)
+    labels = cvat.listed(FunctionFile.load(folder / file).record(), generation)
     assert tuple(label.name for label in labels) == ModelConfig.load(folder / "model.yaml").names
     # A task made from the same labels matches by itself, as rectangles, and so does one whose labels take any shape.
     for kind in ("rectangle", "any"):
@@ -251,7 +251,7 @@ def inner_layer_like(folder: Path) -> Function:
 @pytest.mark.parametrize("generation", GENERATIONS)
 def test_a_model_label_can_be_matched_to_another_label_of_the_task(tmp_path: Path, generation: Generation) -> None:
     """The user's own example: the model's 缺口 is what the task calls 针孔."""
-    model = cvat.listed(read_record(ROOT / "functions/inner-layer/function.yaml"), generation)
+    model = cvat.listed(FunctionFile.load(ROOT / "functions/inner-layer/function.yaml").record(), generation)
     answer = inner_layer_like(tmp_path / "inner").post(cvat.payload(FRAMES["PNG"]))
     task = (Label("针孔", attributes=(CONFIDENCE,)), Label("划伤"))
     mapping = {"缺口": {"name": "针孔", "attributes": {"置信度": "置信度"}}}
@@ -314,7 +314,7 @@ def test_the_planted_defects_are_found_in_every_kind_of_file(
     original = (ROOT / "samples" / folder.name / file).read_bytes()
     pixels = np.asarray(Image.open(ROOT / "samples" / folder.name / file))
     height, width = pixels.shape[:2]
-    labels = cvat.listed(read_record(folder / "function.yaml"), "2026")
+    labels = cvat.listed(FunctionFile.load(folder / "function.yaml").record(), "2026")
     task = [Label(label.name, "rectangle", label.attributes) for label in labels]
 
     def post(data: bytes, threshold: float | None = None) -> Answer:

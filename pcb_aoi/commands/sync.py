@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 from pcb_aoi import __version__
-from pcb_aoi.config import yaml_file
+from pcb_aoi.config import model_edit, yaml_file
 from pcb_aoi.config.labelmap import LANGUAGES, Labelmap
 from pcb_aoi.errors import ConfigError
 
@@ -74,9 +74,11 @@ def generated(folder: Path, labelmap: Labelmap, language: str | None = None) -> 
     """
     model = folder / "model.yaml"
     language = language or str(yaml_file.load(model).get("language", "zh"))
-    text = _replace(model, model.read_text("utf-8"), r"^language: \w+", f"language: {language}")
-    # Labels stand last in model.yaml, so everything from the key on is generated.
-    contents = {model: _replace(model, text, r"^labels:.*\Z", "labels:\n" + _label_lines(labelmap), re.DOTALL)}
+    try:
+        text = model_edit.put(model.read_text("utf-8"), {"language": language})
+        contents = {model: model_edit.put_labels(text, labelmap.labels)}
+    except ConfigError as error:
+        raise ConfigError(f"{model}: {error}") from None
     spec = "".join(f"        {line},\n" for line in _spec_lines(labelmap, language)).removesuffix(",\n")
     for name in FUNCTION_FILES:
         path = folder / name
@@ -93,19 +95,13 @@ def generated(folder: Path, labelmap: Labelmap, language: str | None = None) -> 
     return contents
 
 
-def _label_lines(labelmap: Labelmap) -> str:
-    return "".join(
-        f"  - {{slug: {label.slug}, zh: {label.name.zh}, en: {label.name.en}}}\n" for label in labelmap.labels
-    )
-
-
 def _spec_lines(labelmap: Labelmap, language: str) -> list[str]:
     """One line of JSON a label: a change of one label is a change of one line."""
     return [json.dumps(label, ensure_ascii=False) for label in labelmap.cvat_spec(language)]
 
 
-def _replace(path: Path, text: str, pattern: str, new: str, flags: int = 0) -> str:
-    result, count = re.subn(pattern, lambda _: new, text, count=1, flags=re.MULTILINE | flags)
+def _replace(path: Path, text: str, pattern: str, new: str) -> str:
+    result, count = re.subn(pattern, lambda _: new, text, count=1, flags=re.MULTILINE)
     if not count:
         raise ConfigError(f"{path}: found no place for {new.splitlines()[0]!r}")
     return result

@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pcb_aoi.config import yaml_file
+from pcb_aoi.config.function_file import FunctionFile
 from pcb_aoi.config.labelmap import Labelmap
 from pcb_aoi.errors import ConfigError
 
@@ -88,17 +88,6 @@ READY_PROBE = (
 """The health check's command: 0 when the processor says that every worker has loaded its model, else 1."""
 
 
-def load(path: Path) -> dict[str, Any]:
-    """Read a function file and refuse keys that nuclio would ignore.
-
-    Raises:
-        ConfigError: unreadable, or an unknown key; names the file and the path of the key.
-    """
-    data = yaml_file.load(path)
-    _check_keys(str(path), data, _ALLOWED)
-    return data
-
-
 def _check_keys(where: str, data: object, allowed: object) -> None:
     if allowed is ANY:
         return
@@ -126,7 +115,8 @@ def check(path: Path, labelmap: Labelmap, language: str) -> None:
     Raises:
         ConfigError: the first rule broken; names file and key.
     """
-    data = load(path)
+    file = FunctionFile.load(path)
+    _check_keys(str(path), file.data, _ALLOWED)
     gpu = path.name == "function-gpu.yaml"
     rules = (
         (("metadata", "name"), labelmap.id),
@@ -137,12 +127,12 @@ def check(path: Path, labelmap: Labelmap, language: str) -> None:
         (("spec", "handler"), "main:handler"),
     )
     for keys, wanted in rules:
-        if (found := _at(path, data, *keys)) != wanted:
+        if (found := _at(path, file.data, *keys)) != wanted:
             raise ConfigError(f"{path}: {': '.join(keys)} must be {wanted!r}, is {found!r}")
-    _check_spec(path, _at(path, data, "metadata", "annotations", "spec"), labelmap, language)
-    _check_trigger(path, _at(path, data, "spec", "triggers"), labelmap.port)
-    _check_health(path, _at(path, data, "spec", "build"))
-    env = {item["name"]: item.get("value") for item in data["spec"].get("env", [])}
+    _check_spec(path, _at(path, file.data, "metadata", "annotations", "spec"), labelmap, language)
+    _check_trigger(path, file.http_triggers, labelmap.port)
+    _check_health(path, _at(path, file.data, "spec", "build"))
+    env = file.env
     wanted = "cuda" if gpu else "cpu"
     if env.get("PCB_AOI_DEVICE") != wanted:
         raise ConfigError(f"{path}: env PCB_AOI_DEVICE must be {wanted!r}, is {env.get('PCB_AOI_DEVICE')!r}")
@@ -150,7 +140,7 @@ def check(path: Path, labelmap: Labelmap, language: str) -> None:
         # nuclio's local platform passes them to a shell in single quotes, unescaped.
         if not isinstance(value, str) or "'" in value:
             raise ConfigError(f"{path}: env {name} must be text in quotes, without a single quote in it")
-    limits = data["spec"].get("resources", {}).get("limits", {})
+    limits = file.spec.get("resources", {}).get("limits", {})
     if gpu != (limits.get("nvidia.com/gpu", 0) >= 1):
         raise ConfigError(f"{path}: resources: limits: nvidia.com/gpu must be {'1' if gpu else 'absent'}")
 
@@ -173,8 +163,7 @@ def _check_spec(path: Path, text: object, labelmap: Labelmap, language: str) -> 
         raise ConfigError(f"{path}: annotations: spec differs from the labelmap; run `pcb-aoi sync`")
 
 
-def _check_trigger(path: Path, triggers: object, port: int) -> None:
-    http = [t for t in triggers.values() if t.get("kind") == "http"] if isinstance(triggers, dict) else []
+def _check_trigger(path: Path, http: list[dict[str, Any]], port: int) -> None:
     if len(http) != 1:
         raise ConfigError(f"{path}: spec: triggers must hold one trigger of kind http, has {len(http)}")
     trigger = http[0]

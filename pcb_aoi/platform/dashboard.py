@@ -16,7 +16,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from pcb_aoi.config.function_record import PROJECT_LABEL, Record
+from pcb_aoi.config.function_file import PROJECT_LABEL, Record
 from pcb_aoi.platform import status
 from pcb_aoi.platform.access import LOOPBACK, AllowClients, Network
 from pcb_aoi.platform.function import Function

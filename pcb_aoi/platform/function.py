@@ -9,7 +9,6 @@ from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 
-from pcb_aoi.config.function_record import http_trigger, seconds
 from pcb_aoi.errors import PcbAoiError
 from pcb_aoi.platform import fingerprint
 from pcb_aoi.platform.worker import Answer, Worker
@@ -67,10 +66,10 @@ class Function:
         self.failures: deque[Failure] = deque(maxlen=FAILURES)
         self._file = file
         self._logger = worker.logger
-        trigger = http_trigger(self.record["spec"])
+        trigger = worker.file.http_trigger
         self.max_body = int(trigger.get("attributes", {}).get("maxRequestBodySize", DEFAULT_MAX_BODY))
         self._wait_s = int(trigger.get("workerAvailabilityTimeoutMilliseconds", DEFAULT_WAIT_MS)) / 1000
-        self._timeout_s = seconds(self.record["spec"].get("eventTimeout"))
+        self._timeout_s = worker.file.event_timeout_s
         self._free: asyncio.Queue[Worker] = asyncio.Queue()
         self._free.put_nowait(worker)
         self._hung: Worker | None = None

@@ -23,7 +23,7 @@ import nuclio_sdk
 import nuclio_sdk.json_encoder
 
 from pcb_aoi import nuclio
-from pcb_aoi.config.function_record import Record, environment, read_record
+from pcb_aoi.config.function_file import FunctionFile, Record
 from pcb_aoi.errors import ConfigError, NoModel
 
 
@@ -54,7 +54,8 @@ class Worker:
             NoModel: the function is one of ours and has loaded no model.
             Exception: whatever the function's module or its `init_context` raises.
         """
-        self.record: Record = read_record(folder / file)
+        self.file = FunctionFile.load(folder / file)
+        self.record: Record = self.file.record()
         self.name: str = self.record["metadata"]["name"]
         self.logger = nuclio_sdk.Logger(logging.INFO, f"pcb_aoi.function.{self.name}")
         self.logger.bind(function=self.name)
@@ -65,7 +66,7 @@ class Worker:
             trigger=nuclio_sdk.TriggerInfo("http", "embedded"),
         )
         module_name, _, function = str(self.record["spec"].get("handler", "main:handler")).partition(":")
-        with environment(self.record["spec"].get("env", [])):
+        with self.file.environment():
             module = self._import(folder / f"{module_name}.py")
             self._handler: Callable[..., object] = getattr(module, function or "handler")
             # As nuclio: where the handler was defined, and silently nowhere.

@@ -14,7 +14,7 @@ import yaml
 from pcb_aoi import __version__, cli
 from pcb_aoi.commands import check, cvat_client, sync
 from pcb_aoi.config import function_yaml
-from pcb_aoi.config.function_record import seconds
+from pcb_aoi.config.function_file import seconds
 from pcb_aoi.config.labelmap import Labelmap
 from pcb_aoi.config.model_config import ModelConfig
 from pcb_aoi.config.settings import Settings

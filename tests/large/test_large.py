@@ -19,7 +19,7 @@ from files import encode
 from large import boards
 from large.boards import HEIGHT, WIDTH, Box, OnSeam, UInt8
 
-from pcb_aoi.config.function_record import read_record
+from pcb_aoi.config.function_file import FunctionFile
 from pcb_aoi.config.model_config import ModelConfig
 from pcb_aoi.engine import tiles
 from pcb_aoi.engine.boxes import area, intersection, iou
@@ -27,7 +27,7 @@ from pcb_aoi.engine.boxes import area, intersection, iou
 FOLDER = Path(__file__).parents[2] / "functions/inner-layer"
 CONFIG = ModelConfig.load(FOLDER / "model.yaml")
 NAMES = dict(zip(CONFIG.slugs, CONFIG.names, strict=True))
-LABELS = cvat.listed(read_record(FOLDER / "function.yaml"), "2026")
+LABELS = cvat.listed(FunctionFile.load(FOLDER / "function.yaml").record(), "2026")
 GRID = tiles.plan(HEIGHT, WIDTH, CONFIG.tile, CONFIG.overlap)
 
 SECONDS, CORES, PEAK_MIB = 100, 2, 2.5 * 1024

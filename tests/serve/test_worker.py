@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from serving import ECHO, Serve, idle_worker, write_function
 
-from pcb_aoi.config.function_record import seconds
+from pcb_aoi.config.function_file import seconds
 from pcb_aoi.errors import ConfigError
 from pcb_aoi.platform.functions import Functions
 

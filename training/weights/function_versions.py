@@ -12,6 +12,7 @@ from pathlib import Path
 
 import onnx
 
+from pcb_aoi.config import model_edit
 from pcb_aoi.config.model_config import ModelConfig
 from training.weights import model_file
 
@@ -77,6 +78,6 @@ def roll_back(folder: Path) -> tuple[str, str]:
         (aside / name).replace(kept / name)
     aside.rmdir()
     text = (folder / "model.yaml").read_text("utf-8")
-    text = re.sub(r"(?m)^language:[ \t]*\w+", f"language: {new.language}", text)
+    text = model_edit.put(text, {"language": new.language})
     (folder / "model.yaml").write_text(text, "utf-8")
     return new.version, old.version

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -15,6 +14,9 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import numpy_helper
+
+from pcb_aoi.config import model_edit
+from pcb_aoi.errors import ConfigError
 
 WEIGHTS = "detector."  # what the names of the net's own tensors begin with
 # The graph ends in sigmoid(logits * slope + offset), one number per label each.
@@ -110,17 +112,18 @@ def save(model: onnx.ModelProto, path: Path) -> str:
 def announce(path: Path, digest: str, version: str) -> bool:
     """Write digest and version into the model.yaml beside the weights; False where there is none that names them.
 
-    Line by line, not through a YAML library: the file's comments and order belong to people.
+    Raises:
+        ModelFileError: the model.yaml has no place for them.
     """
     config = path.parent / "model.yaml"
     if not config.is_file():
         return False
-    text = config.read_text()
-    if not re.search(rf"(?m)^weights:[ \t]*{re.escape(path.name)}[ \t]*(#.*)?$", text):
-        return False  # other weights are chosen: these lie beside them
-    for key, value in (("sha256", f'"{digest}"'), ("version", version)):
-        text, count = re.subn(rf"(?m)^{key}:[^#\n]*?([ \t]*#.*)?$", rf"{key}: {value}\1", text)
-        if count != 1:
-            raise ModelFileError(f"{config}: expected one line `{key}:`, found {count}")
-    config.write_text(text)
+    text = config.read_text("utf-8")
+    try:
+        if model_edit.value(text, "weights") != path.name:
+            return False  # other weights are chosen: these lie beside them
+        text = model_edit.put(text, {"sha256": f'"{digest}"', "version": version})
+    except ConfigError as error:
+        raise ModelFileError(f"{config}: {error}") from None
+    config.write_text(text, "utf-8")
     return True
