@@ -32,7 +32,7 @@ THRESHOLD = 0.25
 
 
 @dataclass(frozen=True)
-class Plan:
+class Adoption:
     """What is to be written into model.yaml."""
 
     head: str
@@ -50,18 +50,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--root", type=Path, default=Path(), help="folder that holds functions/ and labelmaps/")
     parser.add_argument("--classes", metavar="LIST", help="类别名：a,b,c 或 data.yaml / class names, or a file of them")
     parser.add_argument(
-        "--map", action="append", default=[], metavar="CLASS=LABEL", help="一个类别的标签，- 丢弃 / a class's label, - drops it"
+        "--map",
+        action="append",
+        default=[],
+        metavar="CLASS=LABEL",
+        help="一个类别的标签，- 丢弃 / a class's label, - drops it",
     )
     parser.add_argument("--head", choices=heads.NAMES, help="几种格式都可能时选择 / choose where several layouts fit")
-    parser.add_argument("--tile", type=int, help="文件没有写明时的输入边长 / the input's side where the file tells none")
-    parser.add_argument("--frame", choices=FRAMES, help="tiles 切块，whole 整图缩放 / cut tiles, or resize the whole picture")
+    parser.add_argument(
+        "--tile", type=int, help="文件没有写明时的输入边长 / the input's side where the file tells none"
+    )
+    parser.add_argument(
+        "--frame", choices=FRAMES, help="tiles 切块，whole 整图缩放 / cut tiles, or resize the whole picture"
+    )
     pitch = parser.add_mutually_exclusive_group()
     pitch.add_argument("--scale", type=float, help="切块前的缩放 / model pixels per image pixel; default: 1")
     pitch.add_argument("--um-per-px", type=float, help="训练图像的像素尺寸 / pitch of the pictures in training")
     parser.add_argument("--threshold", type=float, help=f"默认 / default: {THRESHOLD}")
     parser.add_argument("--image", type=Path, help="画出两种方式的结果 / draw what both frames give, side by side")
     parser.add_argument("--dry-run", action="store_true", help="只看，不写 / look, write nothing")
-    parser.add_argument("--back", action="store_true", help="换回之前的权重；再次运行则换过来 / swap with the weights before")
+    parser.add_argument(
+        "--back", action="store_true", help="换回之前的权重；再次运行则换过来 / swap with the weights before"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -87,8 +97,10 @@ def run(args: argparse.Namespace) -> int:
         if args.image is not None:
             frames.draw(detector, args.image, Path(f"{args.image.stem}-{folder.name}.png"))
             if args.frame is None:
-                print("没有写入。看图后再运行，加 --frame tiles 或 --frame whole / nothing written: look at the "
-                      "picture, then run again with --frame tiles or --frame whole")
+                print(
+                    "没有写入。看图后再运行，加 --frame tiles 或 --frame whole / nothing written: look at the "
+                    "picture, then run again with --frame tiles or --frame whole"
+                )
                 return 0
         if args.dry_run:
             print("没有写入 / nothing written (--dry-run)")
@@ -98,7 +110,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def understand(data: bytes, signature: Signature, labelmap: Labelmap, args: argparse.Namespace) -> Plan:
+def understand(data: bytes, signature: Signature, labelmap: Labelmap, args: argparse.Namespace) -> Adoption:
     """Find layout and labels of a brought file, and print both.
 
     Raises:
@@ -109,7 +121,7 @@ def understand(data: bytes, signature: Signature, labelmap: Labelmap, args: argp
     outputs = layout.trial(signature, data, tile, Settings())
     named = classes.names(signature.metadata)
     if args.classes is None and named is None:
-        raise _no_names(signature, labelmap)
+        raise _no_names(signature, outputs, labelmap, tile)
     # The number of the first class depends on the layout, and the layout on how many classes there are.
     names = class_list.parse(args.classes, 0 if named is None else min(named)) if args.classes else named or {}
     if named is not None and names.keys() != named.keys():
@@ -122,24 +134,18 @@ def understand(data: bytes, signature: Signature, labelmap: Labelmap, args: argp
     if named is None:
         names = class_list.parse(args.classes, _first_number(head))
     print(f"格式 layout: {head} ({reading.why}); {tile} px")
-    if "mask" in _notes(outputs):
+    if any(output.ndim == 4 for output in outputs):
         print("分割模型：这里只用它的框 / a segmentation model: its boxes are used")
     mapping, matches = class_list.mapping(names, labelmap, args.map)
     print(class_list.table(matches, labelmap))
     if problem := class_list.unexplained(matches, labelmap):
         raise problem
-    return Plan(head, tile, named if args.classes is None else None, mapping)
-
-
-def _notes(outputs: list[Float32]) -> str:
-    return "mask" if len(outputs) > 1 and any(output.ndim == 4 for output in outputs[1:]) else ""
+    return Adoption(head, tile, named if args.classes is None else None, mapping)
 
 
 def _first_number(head: str) -> int | None:
     """What the first class has for a number in a file without names; None: nothing tells."""
-    if heads.get(head).first_id:
-        return heads.get(head).first_id
-    return None if head in ("end2end", "yolov7", "efficientnms", "rtdetr") else 0
+    return heads.get(head).first_id or (None if head in layout.LISTS else 0)
 
 
 def _chosen(reading: layout.Reading, told: str | None) -> str:
@@ -156,16 +162,23 @@ def _chosen(reading: layout.Reading, told: str | None) -> str:
     return reading.heads[0]
 
 
-def _no_names(signature: Signature, labelmap: Labelmap) -> ConfigError:
+def _no_names(signature: Signature, outputs: list[Float32], labelmap: Labelmap, tile: int) -> ConfigError:
     slugs = ",".join(label.slug for label in labelmap.labels)
+    try:
+        numbers = layout.recognise(signature, outputs, len(labelmap.labels), tile).heads[0] in layout.LISTS
+    except ModelError:
+        numbers = False
+    first = "，并写出第一个编号是0还是1", ", with the number of the first, 0 or 1,"
+    chinese, english = first if numbers else ("", ",")
+    example = f"--classes {'0=' if numbers else ''}{slugs}"
     return ConfigError(
-        f"文件没有类别名（{signature}），顺序无法核对。请按权重的顺序给出 --classes，例如 --classes {slugs}，"
-        "或训练时的 --classes data.yaml / the file names no classes, so their order cannot be verified: give them in the "
-        f"weights' order, for example --classes {slugs}, or the --classes data.yaml of training"
+        f"文件没有类别名（{signature}），顺序无法核对。请按权重的顺序给出类别{chinese}，例如 {example}，或训练时的 "
+        "--classes data.yaml / the file names no classes, so their order cannot be verified: give them in the weights' "
+        f"order{english} for example {example}, or the --classes data.yaml of training"
     )
 
 
-def _prepared(folder: Path, place: Path, data: bytes, plan: Plan, args: argparse.Namespace) -> Path:
+def _prepared(folder: Path, place: Path, data: bytes, plan: Adoption, args: argparse.Namespace) -> Path:
     """Write weights and model.yaml as they shall be into `place`, and return it."""
     before = ModelConfig.load(folder / "model.yaml")
     digest = hashlib.sha256(data).hexdigest()
@@ -192,7 +205,7 @@ def _prepared(folder: Path, place: Path, data: bytes, plan: Plan, args: argparse
     return place
 
 
-def _class_lines(plan: Plan) -> list[str]:
+def _class_lines(plan: Adoption) -> list[str]:
     """By name where names are unlike each other: they survive an export in another order. Else by number."""
     names = plan.names or {}
     by_name = bool(names) and len({classes.plain(name) for name in names.values()}) == len(names)

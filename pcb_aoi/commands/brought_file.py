@@ -45,8 +45,8 @@ def read(path: Path) -> tuple[bytes, Signature]:
 def _refuse_other_formats(path: Path, data: bytes) -> None:
     if data.startswith(b"PK\x03\x04") or path.suffix.lower() in (".pt", ".pth"):
         raise ConfigError(
-            f"{path.name} 是 PyTorch 的检查点，不是 ONNX。请导出：yolo export model={path.name} format=onnx imgsz=640（imgsz "
-            f"用训练时的值） / {path.name} is a PyTorch checkpoint, not ONNX. Export it: "
+            f"{path.name} 是 PyTorch 的检查点，不是 ONNX。请导出：yolo export model={path.name} format=onnx imgsz=640"
+            f"（imgsz 用训练时的值） / {path.name} is a PyTorch checkpoint, not ONNX. Export it: "
             f"yolo export model={path.name} format=onnx imgsz=640 (the imgsz of training)"
         )
     if data.startswith(b"version https://git-lfs"):
@@ -82,7 +82,8 @@ def _explained(path: Path, data: bytes, error: ModelError) -> ModelError:
     if "protobuf" in said:
         return ModelError(
             f"{path.name}（{len(data)} 字节）不完整或已损坏。请重新拷贝，并在两边用 sha256sum 核对 / "
-            f"{path.name} ({len(data)} bytes) is cut off or damaged. Copy it again, and compare sha256sum on both sides",
+            f"{path.name} ({len(data)} bytes) is cut off or damaged. Copy it again, and compare sha256sum "
+            "on both sides",
             detail=error.detail,
         )
     if "trt" in said or "not a registered function/op" in said or "no opset import" in said:

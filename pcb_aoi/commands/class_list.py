@@ -112,7 +112,9 @@ def table(matches: Mapping[int, spelling.Match], labelmap: Labelmap) -> str:
             by = found.by + ("，多个类别合为一个 several classes, one label" if used[slug] > 1 else "")
         rows.append((str(number), found.name, label, by))
     widths = [max(_width(row[column]) for row in rows) for column in range(3)]
-    lines = ["  ".join([_padded(text, width) for text, width in zip(row, widths, strict=False)] + [row[3]]) for row in rows]
+    lines = [
+        "  ".join([_padded(text, width) for text, width in zip(row, widths, strict=False)] + [row[3]]) for row in rows
+    ]
     missing = [f"{label.slug} {label.name.zh}" for label in labelmap.labels if not used[label.slug]]
     if missing:
         lines.append(f"这些标签不会被找到 / labels without a class, never found: {', '.join(missing)}")

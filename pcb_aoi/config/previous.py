@@ -6,15 +6,15 @@ fingerprint by which deploy.sh knows what has changed covers all of it.
 
 from __future__ import annotations
 
-import re
 import shutil
 from pathlib import Path
 
+from pcb_aoi.config import model_edit
 from pcb_aoi.config.model_config import ModelConfig
 from pcb_aoi.errors import ConfigError
 
 
-class NoPreviousVersion(ConfigError):
+class VersionError(ConfigError):
     """There is nothing to go back to, or what is there does not fit together."""
 
 
@@ -39,15 +39,15 @@ def swap(folder: Path) -> tuple[str, str]:
     The language stays as it is: function.yaml is not swapped, and the two must agree.
 
     Raises:
-        NoPreviousVersion: nothing is kept, or not whole.
+        VersionError: nothing is kept, or not whole.
     """
     kept = previous_folder(folder)
     if not (kept / "model.yaml").is_file():
-        raise NoPreviousVersion(f"{folder.name} 没有旧版本 / has no version before this one: there is no {kept}")
+        raise VersionError(f"{folder.name} 没有旧版本 / has no version before this one: there is no {kept}")
     old, new = ModelConfig.load(kept / "model.yaml"), ModelConfig.load(folder / "model.yaml")
     for place, config in ((kept, old), (folder, new)):
         if config.sha256 is not None and not (place / config.weights).is_file():
-            raise NoPreviousVersion(f"{place / config.weights} is missing")
+            raise VersionError(f"{place / config.weights} is missing")
     aside = kept.with_name(f".{kept.name}.swap")
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir()
@@ -57,6 +57,6 @@ def swap(folder: Path) -> tuple[str, str]:
                 (source / name).replace(target / name)
     aside.rmdir()
     text = (folder / "model.yaml").read_text("utf-8")
-    text = re.sub(r"(?m)^language:[ \t]*\w+", f"language: {new.language}", text)
+    text = model_edit.put(text, {"language": new.language})
     (folder / "model.yaml").write_text(text, "utf-8")
     return new.version, old.version

@@ -41,8 +41,18 @@ def match(name: str, labelmap: Labelmap) -> Match:
 
 
 def propose(names: Mapping[int, str], labelmap: Labelmap) -> dict[int, Match]:
-    """Match every class name: class number -> match."""
-    return {number: match(name, labelmap) for number, name in names.items()}
+    """Match every class name: class number -> match.
+
+    A name that fits several labels means the one that no other class is: 断路 (open) and 短路 (short) are both duanlu,
+    and beside kailu 开路 it is the short.
+    """
+    matches = {number: match(name, labelmap) for number, name in names.items()}
+    taken = {found.slugs[0] for found in matches.values() if len(found.slugs) == 1}
+    for number, found in matches.items():
+        left = tuple(slug for slug in found.slugs if slug not in taken)
+        if len(found.slugs) > 1 and len(left) == 1:
+            matches[number] = Match(found.name, left, f"{found.by}，排除 elimination")
+    return matches
 
 
 def knows_pinyin() -> bool:

@@ -159,6 +159,8 @@ class Detector:
             notes.append(f"{over} detections over the limit were dropped: the threshold is too low for this frame")
         if bad:
             notes.append(f"{bad} output tensors held numbers that are not finite; those rows were dropped")
+        if self.config.frame == "whole" or self.config.fixed_scale is not None:
+            return tuple(notes)  # the pitch that these weights were trained at is not known
         if given is not None and given > _HOPELESS * pitch.max:
             notes.append(f"{given:g} um/px is too coarse for this model ({pitch.min:g} to {pitch.max:g} um/px)")
         if given is None and max(height, width) * pitch.min > _LONGEST_PANEL_UM:

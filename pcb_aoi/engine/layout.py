@@ -45,6 +45,8 @@ _FAMILIES = {
     "ec": "detr-imagenet",
     "rfdetr": "rfdetr",
 }
+LISTS = ("end2end", "yolov7", "efficientnms", "rtdetr")
+"""Heads whose outputs tell numbers of classes, of which no shape says where they start."""
 _NOT_DETECTION = {"pose": "关键点", "obb": "旋转框", "classify": "分类", "semantic": "语义分割", "depth": "深度"}
 
 
@@ -59,8 +61,8 @@ def side(signature: Signature) -> int:
         raise ModelError(f"{image}: 输入不是一批图像 / the input is no batch of pictures (B, 3, H, W)")
     channels_last = image.shape[3] in (1, 3) and image.shape[1] not in (1, 3)
     sides = [length for length in (image.shape[1:3] if channels_last else image.shape[2:]) if isinstance(length, int)]
-    if len(sides) < 2:
-        sides += _imgsz(signature.metadata) if not sides else sides
+    if len(sides) < 2:  # what the shape leaves open, the metadata may tell
+        sides = sides or _imgsz(signature.metadata)
     if not sides:
         raise ModelError(
             "文件没有说明输入尺寸，请用 --tile 给出训练时的 imgsz / "
@@ -211,7 +213,7 @@ def _of_pair(signature: Signature, shapes: str) -> Reading:
         return Reading(("yolonas",), f"model_family yolonas, {shapes}")
     return Reading(
         ("yolonas",),
-        f"{shapes}: boxes and scores, as of YOLO-NAS; other families give them too, and take other pixels than RGB in 0 to 1",
+        f"{shapes}: boxes and scores, as of YOLO-NAS; other families give them for other pixels than RGB in 0 to 1",
         sure=False,
     )
 
@@ -252,8 +254,10 @@ def _of_anchors(signature: Signature, outputs: Sequence[Float32], classes: int, 
         if anchors is None:
             why = f"{shapes}: {first.shape[1]} rows are of no usual grid over {tile} px"
             return Reading(("yolov5", "yolox"), why, sure=False)
-        head = "yolov5" if anchors == 3 else "yolox"
-        return Reading((head,), f"{shapes}: 5 + {classes} numbers a box, {anchors} anchor(s) a cell")
+        why = f"{shapes}: 5 + {classes} numbers a box, {anchors} anchor(s) a cell"
+        if anchors == 1 and (first[..., 4] == 1).all():
+            return Reading(("yolov6",), f"{why}, objectness 1 everywhere")
+        return Reading(("yolov5" if anchors == 3 else "yolox",), why)
     raise _unknown(shapes, classes)
 
 

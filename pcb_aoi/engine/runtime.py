@@ -137,10 +137,12 @@ class Runtime:
         arrays = [np.asarray(output) for output in outputs]
         if self._batched and any(array.ndim == 0 or len(array) != len(items) for array in arrays):
             shapes = ", ".join(str(array.shape) for array in arrays)
-            raise ModelError(
-                f"of {len(items)} tiles fed, the outputs hold {shapes}: the export froze its batch; "
-                "export it with a dynamic batch, or set PCB_AOI_BATCH=1"
+            cure = (
+                "the export froze its batch; export it with a dynamic batch, or set PCB_AOI_BATCH=1"
+                if len(items) > 1
+                else "its boxes have no batch: head yolov7 or torchvision may read them"
             )
+            raise ModelError(f"of {len(items)} tiles fed, the outputs hold {shapes}: {cure}")
         return [(array[:count] if self._batched else array).astype(np.float32, copy=False) for array in arrays]
 
     def _shrink(self) -> None:

@@ -67,7 +67,7 @@ def test_a_grey_picture_lies_there_as_its_three_channels_do(size: tuple[int, int
 
 @given(st.integers(20, 3000), st.integers(20, 3000), st.integers(0, 10**6))
 def test_boxes_come_back_as_the_exporter_brings_them_back(height: int, width: int, seed: int) -> None:
-    """Within half a pixel of the tile of (box - padding) / ratio, clipped to the picture: below 1280 px, within a pixel.
+    """Within half a pixel of the tile of (box - padding) / ratio, clipped: within one of a picture below 1280 px.
 
     The exporter divides by the ratio before its rounding to whole pixels, this engine by the one after it.
     """

@@ -12,6 +12,7 @@ _HEADS = {
         yolov8.YOLOV8,
         objectness.YOLOV5,
         objectness.YOLOX,
+        objectness.YOLOV6,
         listed.END2END,
         yolov8.YOLO9,
         yolov8.PICODET,

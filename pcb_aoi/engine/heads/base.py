@@ -125,5 +125,6 @@ def check_scores(scores: Float32) -> None:
         raise ModelError("the model gives scores that are not finite for a blank image")
     if scores.size and (scores.min() < -1e-3 or scores.max() > 1 + 1e-3):
         raise ModelError(
+            f"分数不在0到1之间（{scores.min():.3g} 到 {scores.max():.3g}），是 logits；导出时请加上 sigmoid / "
             f"scores must be in [0, 1], got {scores.min():.3g} to {scores.max():.3g}: export with sigmoid applied"
         )

@@ -1,7 +1,7 @@
-"""YOLOv5 and YOLOX, decoded: output (B, N, 5 + C), cxcywh pixels, score = objectness x class score.
+"""YOLOv5, YOLOv6 and YOLOX, decoded: output (B, N, 5 + C), cxcywh pixels, score = objectness x class score.
 
-The two share the output's columns and differ in its rows (YOLOv5 has three anchors a cell, YOLOX one) and in the
-input: YOLOv5 takes RGB in [0, 1], YOLOX takes BGR in [0, 255].
+They share the output's columns. YOLOv5 has three anchors a cell, the others one; YOLOv6 has no objectness and writes 1
+in its place. YOLOX takes BGR in [0, 255], the others RGB in [0, 1].
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def is_raw(output: Float32) -> bool:
 
 
 def _checker(anchors: int) -> Callable[[Sequence[Float32], int, int], None]:
-    names = {1: "yolox", 3: "yolov5"}
+    names = {1: "yolox or yolov6", 3: "yolov5"}
 
     def check(outputs: Sequence[Float32], classes: int, tile: int) -> None:
         output, masks = one_output(outputs, f"(B, N, {5 + classes})")
@@ -86,4 +86,5 @@ def _decode(outputs: Sequence[Float32], classes: int, threshold: float) -> Candi
 
 
 YOLOV5 = Head("yolov5", nchw_unit_rgb, _checker(3), _decode)
+YOLOV6 = Head("yolov6", nchw_unit_rgb, _checker(1), _decode)
 YOLOX = Head("yolox", nchw_bgr, _checker(1), _decode, fit="corner")

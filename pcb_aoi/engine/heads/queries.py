@@ -50,11 +50,19 @@ def _check_queries(boxes: Float32, logits: Float32, classes: int, outputs: Seque
     _pair(boxes, logits, classes, outputs)
     if not (np.isfinite(boxes).all() and np.isfinite(logits).all()):
         raise ModelError("the model gives numbers that are not finite for a blank image")
-    if boxes.min() < -0.5 or boxes.max() > 1.5:
-        raise ModelError(f"boxes must lie in 0 to 1, got {boxes.min():.3g} to {boxes.max():.3g}")
     if logits.min() >= 0:
         raise ModelError(
             f"expected logits, got {logits.min():.3g} to {logits.max():.3g}: the sigmoid is in the model already"
+        )
+    if boxes.min() < -0.5 or boxes.max() > 1.5:
+        raise ModelError(f"boxes must lie in 0 to 1, got {boxes.min():.3g} to {boxes.max():.3g}")
+    # Where the surest class of most queries scores above 0.5 on a picture of nothing, that class is "no object".
+    if (logits.max(axis=2) > 0).mean() > 0.5:
+        raise ModelError(
+            "多数 query 的最大类别得分都超过0.5：这是带“无目标”类的 softmax（DETR），不支持；"
+            "请改用 RT-DETR 或 D-FINE / "
+            "most queries score above 0.5: a softmax with a class for no object (DETR), which no head reads; "
+            "train an RT-DETR or D-FINE"
         )
 
 
