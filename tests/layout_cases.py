@@ -403,8 +403,8 @@ def table() -> str:
     lines = [
         "# Layouts of weights",
         "",
-        "Written by `PYTHONPATH=tests python tests/layout_cases.py`. Each row is a small ONNX file with three known boxes,",
-        "adopted by `pcb-aoi adopt` and run. The test compares the boxes found with the known ones.",
+        "Written by `PYTHONPATH=tests python tests/layout_cases.py`. Each row is a small ONNX file with three "
+        "known boxes, adopted by `pcb-aoi adopt` and run. The test compares the boxes found with the known ones.",
         "",
         "| file | told | result |",
         "| --- | --- | --- |",

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from pcb_aoi.config.classes import plain
 from pcb_aoi.config.labelmap import Label, Labelmap
 
-try:  # the extra `adopt`
-    from pypinyin import lazy_pinyin
-except ImportError:
-    lazy_pinyin = None
+try:
+    import pypinyin
+except ImportError:  # it comes with the extra `adopt`
+    KNOWS_PINYIN = False
+else:
+    KNOWS_PINYIN = True
 
 BY = {"slug": "slug", "zh": "中文名 Chinese", "en": "英文名 English", "alias": "别名 alias", "pinyin": "拼音 pinyin"}
 
@@ -55,11 +57,6 @@ def propose(names: Mapping[int, str], labelmap: Labelmap) -> dict[int, Match]:
     return matches
 
 
-def knows_pinyin() -> bool:
-    """Whether pypinyin is installed."""
-    return lazy_pinyin is not None
-
-
 def _written(label: Label, by: str) -> Iterator[str]:
     if by == "slug":
         yield label.slug
@@ -69,7 +66,7 @@ def _written(label: Label, by: str) -> Iterator[str]:
         yield label.name.en
     elif by == "alias":
         yield from label.aliases
-    elif lazy_pinyin is not None:
+    elif KNOWS_PINYIN:
         for text in (label.name.zh, *label.aliases):
             if not text.isascii():
-                yield "".join(lazy_pinyin(text))
+                yield "".join(pypinyin.lazy_pinyin(text))
