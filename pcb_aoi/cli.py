@@ -9,17 +9,19 @@ import io
 import os
 import select
 import sys
+from pathlib import Path
 
 from pcb_aoi import __version__
 from pcb_aoi.errors import PcbAoiError
 
+_PACKAGE = Path(__file__).parent
 # name -> (module, names of its two functions, help). Imported when chosen: `labels` needs no ONNX Runtime.
 _RUN = ("add_arguments", "run")
 _COMMANDS = {
     "adopt": ("commands.adopt", *_RUN, "采用自己的权重 / make a function run weights of your own"),
     "annotate": ("commands.annotate", *_RUN, "检测图像文件并打印结果 / annotate image files and print the shapes"),
     "serve": ("platform.serve", *_RUN, "启动内置平台 / run the embedded platform that CVAT calls"),
-    "demo": ("commands.demo", *_RUN, "用样板演示 / annotate the sample boards and write a page"),
+    "demo": ("demo.command", *_RUN, "用样板演示 / annotate the sample boards and write a page"),
     "check": ("commands.check", *_RUN, "部署前检查功能目录 / check function folders before deploying"),
     "labels": (
         "commands.sync",
@@ -73,6 +75,8 @@ def _run(arguments: list[str]) -> int:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     chosen = next((word for word in arguments if not word.startswith("-")), None)
     for name, (module, add_arguments, run, text) in _COMMANDS.items():
+        if not (_PACKAGE / module.replace(".", "/")).with_suffix(".py").is_file():
+            continue  # the functions' image has no demo
         command = commands.add_parser(name, help=text, description=text)
         if name == chosen:
             code = importlib.import_module(f"pcb_aoi.{module}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import shutil
 import subprocess
 import sys
 from collections import defaultdict
@@ -81,3 +82,16 @@ def test_no_file_is_long() -> None:
         if (lines := len(path.read_text("utf-8").splitlines())) > 250
     }
     assert not long
+
+
+def test_the_demo_is_not_in_the_functions_image(tmp_path: Path) -> None:
+    """.dockerignore leaves it out of the build context, nothing else imports it, and the command line goes without."""
+    ignored = (ROOT / ".dockerignore").read_text("utf-8").splitlines()
+    assert ignored.index("!pcb_aoi") < ignored.index("pcb_aoi/demo")
+    outside = [path for path in sources("pcb_aoi") if path.parent.name != "demo"]
+    assert [path for path in outside if "pcb_aoi.demo" in path.read_text("utf-8")] == []
+    shutil.copytree(ROOT / "pcb_aoi", tmp_path / "pcb_aoi", ignore=shutil.ignore_patterns("demo", "__pycache__"))
+    run = subprocess.run([sys.executable, "-m", "pcb_aoi.cli", "--help"], cwd=tmp_path, capture_output=True, text=True)
+    assert run.returncode == 0
+    assert "annotate" in run.stdout
+    assert "demo" not in run.stdout

@@ -12,12 +12,13 @@ import pytest
 import yaml
 
 from pcb_aoi import __version__, cli
-from pcb_aoi.commands import check, cvat_client, sync
+from pcb_aoi.commands import check, sync
 from pcb_aoi.config import function_yaml
 from pcb_aoi.config.function_file import seconds
 from pcb_aoi.config.labelmap import Labelmap
 from pcb_aoi.config.model_config import ModelConfig
 from pcb_aoi.config.settings import Settings
+from pcb_aoi.demo import cvat_client
 from pcb_aoi.errors import ConfigError
 
 ROOT = Path(__file__).parents[2]

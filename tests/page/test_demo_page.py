@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pcb_aoi.commands.demo import Board, Detection, Planted
-from pcb_aoi.commands.demo_page import render
 from pcb_aoi.config.labelmap import Labelmap
+from pcb_aoi.demo.page import render
+from pcb_aoi.demo.sample_board import Board, Detection, Planted
 
 REPOSITORY = Path(__file__).parent.parent.parent
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

@@ -7,14 +7,11 @@ import io
 from html import escape
 from itertools import groupby
 from statistics import median
-from typing import TYPE_CHECKING
 
 from PIL import Image
 
 from pcb_aoi.config.labelmap import Labelmap
-
-if TYPE_CHECKING:
-    from pcb_aoi.commands.demo import Board
+from pcb_aoi.demo.sample_board import Board
 
 Box = list[float]
 

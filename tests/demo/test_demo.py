@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pcb_aoi.commands import demo
-from pcb_aoi.commands.demo import Board, Detection, Planted, match
-from pcb_aoi.commands.demo_page import render
 from pcb_aoi.config.labelmap import Labelmap
+from pcb_aoi.demo import command as demo
+from pcb_aoi.demo.page import render
+from pcb_aoi.demo.sample_board import Board, Detection, Planted, match
 from pcb_aoi.errors import ConfigError, PcbAoiError
 
 REPOSITORY = Path(__file__).parents[2]

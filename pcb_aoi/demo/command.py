@@ -13,66 +13,14 @@ import sys
 import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from pcb_aoi.commands import demo_page
-from pcb_aoi.commands.cvat_client import CallFailed, Dashboard
 from pcb_aoi.config.labelmap import Labelmap
 from pcb_aoi.config.model_config import ModelConfig
-from pcb_aoi.engine import boxes
+from pcb_aoi.demo import page
+from pcb_aoi.demo.cvat_client import CallFailed, Dashboard
+from pcb_aoi.demo.sample_board import Board, Detection, Planted, match
 from pcb_aoi.errors import ConfigError, PcbAoiError
-
-# A planted defect counts as found when a box of its label shares this much with it.
-FOUND_IOU = 0.5
-
-
-@dataclass
-class Planted:
-    """A defect that was rendered into the image, and what became of it."""
-
-    slug: str
-    box: list[float]
-    found: bool = False
-    iou: float = 0.0
-    """With its own detection; for one that was missed, with the best box of its label."""
-
-
-@dataclass
-class Detection:
-    """A box of an answer. `slug` is the name as answered where the labelmap has no such label."""
-
-    slug: str
-    box: list[float]
-    confidence: float
-    planted: int | None = None
-    """Index of the planted defect it found; None for one that was not planted."""
-
-
-@dataclass
-class Board:
-    """One image and everything known about it."""
-
-    labelmap: Labelmap
-    path: Path
-    planted: list[Planted]
-    detections: list[Detection]
-    seconds: float = 0.0
-    error: str = ""
-    chosen: bool = True
-    """The seed was chosen so that everything is found; False: fixed beforehand, whatever is found."""
-
-    @property
-    def missed(self) -> int:
-        """How many planted defects were not found."""
-        return sum(not defect.found for defect in self.planted)
-
-    @property
-    def extra(self) -> int:
-        """How many boxes found nothing that was planted."""
-        return sum(detection.planted is None for detection in self.detections)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -93,8 +41,8 @@ def run(args: argparse.Namespace) -> int:
     with platform(args.root / "functions", names, log, args.gpu) as url:
         annotate(boards, Dashboard(url))
     print_table(boards)
-    page = args.out / "index.html"
-    page.write_text(demo_page.render(boards), "utf-8")
+    index = args.out / "index.html"
+    index.write_text(page.render(boards), "utf-8")
     planted, missed = totals(boards, chosen=True)
     failed = sum(bool(board.error) for board in boards)
     print(f"\n植入缺陷找到 {planted - missed}/{planted}，漏检 {missed}，调用失败 {failed}")
@@ -103,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
         others, lost = totals(boards, chosen=False)
         print(f"上面是挑选过的板图。未经挑选的板图：找到 {others - lost}/{others}")
         print(f"those boards were chosen; on boards that nobody chose {others - lost} of {others} are found")
-    print(f"请用浏览器打开 / open in a browser: {page.resolve()}")
+    print(f"请用浏览器打开 / open in a browser: {index.resolve()}")
     if failed:
         print(f"平台日志 / log of the platform: {log.resolve()}", file=sys.stderr)
     return 1 if missed or failed else 0
@@ -189,24 +137,6 @@ def _detection(labelmap: Labelmap, shape: dict[str, object]) -> Detection:
     assert isinstance(points, list)
     name = str(shape["label"])
     return Detection(slugs.get(name, name), [float(v) for v in points], float(str(shape.get("confidence", 1))))
-
-
-def match(planted: list[Planted], detections: list[Detection]) -> None:
-    """Pair detections, best first, each with the free planted defect of its label that it overlaps most."""
-    if not planted or not detections:
-        return
-    a = np.array([defect.box for defect in planted], np.float32)  # (P, 4)
-    b = np.array([detection.box for detection in detections], np.float32)  # (D, 4)
-    iou = boxes.iou(np.repeat(a, len(b), 0), np.tile(b, (len(a), 1))).reshape(len(a), len(b))
-    same = [[p.slug == d.slug for d in detections] for p in planted]
-    iou = np.where(same, iou, 0)
-    for defect, best in zip(planted, iou.max(axis=1), strict=True):
-        defect.iou = float(best)
-    for d in sorted(range(len(detections)), key=lambda d: -detections[d].confidence):
-        p = int(iou[:, d].argmax())
-        if iou[p, d] >= FOUND_IOU:
-            planted[p].found, planted[p].iou, detections[d].planted = True, float(iou[p, d]), p
-            iou[p] = 0
 
 
 def print_table(boards: list[Board]) -> None:
