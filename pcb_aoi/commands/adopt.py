@@ -87,6 +87,8 @@ def run(args: argparse.Namespace) -> int:
         return 0
     if args.weights is None:
         raise ConfigError("请给出 ONNX 文件 / name the ONNX file, or --back")
+    if args.image is not None and not args.image.is_file():
+        raise ConfigError(f"没有这个文件 / no such file: {args.image}")
     labelmap = Labelmap.load(path)
     data, signature = read(args.weights)
     plan = understand(data, signature, labelmap, args)

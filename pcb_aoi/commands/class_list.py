@@ -14,6 +14,9 @@ from pcb_aoi.config.labelmap import Labelmap
 from pcb_aoi.errors import ConfigError
 
 
+_FILES = (".yaml", ".yml", ".json", ".txt")
+
+
 def parse(text: str, first: int | None) -> dict[int, str]:
     """Return class number -> name of what `--classes` says.
 
@@ -26,7 +29,7 @@ def parse(text: str, first: int | None) -> dict[int, str]:
         ConfigError: the file cannot be read, a number stands twice, or the first is not said.
     """
     path = Path(text)
-    entries = _of_file(path) if path.suffix and path.is_file() else [part.strip() for part in text.split(",")]
+    entries = _of_file(path) if path.suffix.lower() in _FILES else [part.strip() for part in text.split(",")]
     if isinstance(entries, dict):
         return entries
     result: dict[int, str] = {}

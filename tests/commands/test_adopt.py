@@ -125,6 +125,9 @@ def test_classes_that_nothing_explains_are_named_at_once_with_the_cure(root: Pat
         (("--classes", "open,short"), "other classes than the file: 2 in place of 8"),
         (("--classes", "open,0=short"), "stands twice or has no name"),
         (("--scale", "0"), "scale: expected a number"),
+        (("--image", "not-there.png"), "no such file: not-there.png"),
+        (("--classes", "not-there.yaml"), "not-there.yaml"),
+        (("--back", "--root", "/not/there"), "no such function"),
     ],
 )
 def test_words_that_fit_nothing_are_refused(
