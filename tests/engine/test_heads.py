@@ -220,6 +220,16 @@ def test_end2end_checks_class_ids_of_every_answer() -> None:
         heads.get("end2end").decode([f32([[[0, 0, 9, 9, 0.9, 7]]])], CLASSES, 0.5)
 
 
+@pytest.mark.parametrize("name", ["end2end", "efficientnms", "rtdetr", "torchvision", "yolov7"])
+def test_lists_are_checked_for_pixels_on_every_answer(name: str) -> None:
+    """The blank picture at load may have given no box at all."""
+    head = heads.get(name)
+    boxes, scores = scene_for(name, 4)
+    outputs = collected(name, encode(name, boxes / f32(TILE), scores))
+    with pytest.raises(ModelError, match="not in pixels"):
+        head.decode(outputs, CLASSES + head.first_id, 0.3)
+
+
 @pytest.mark.parametrize(
     ("name", "shape", "dtype", "white", "order"),
     [
