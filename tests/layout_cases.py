@@ -26,6 +26,7 @@ from layouts import (
     SLUGS,
     TILE,
     ULTRALYTICS,
+    Arrays,
     centres,
     external,
     frozen,
@@ -72,6 +73,7 @@ DROP_TWELVE = tuple(word for i in range(8, 12) for word in ("--map", f"x{i}=-"))
 NUMBERED = ("--classes", LISTED)
 IN_ORDER = ("--classes", ",".join(SLUGS))
 LIST = rows(BOXES, SCORES, LABELS, count=300)
+TORCHVISION: Arrays = {"boxes": BOXES, "labels": LABELS + 1, "scores": SCORES}
 SHORT = rows(BOXES, LABELS, SCORES, count=3)
 
 CASES = (
@@ -214,8 +216,14 @@ CASES = (
     Case("EfficientNMS as TensorRT's plugin", plugin(), says="Export it without plugins"),
     Case(
         "torchvision",
-        graph({"boxes": BOXES, "labels": LABELS + 1, "scores": SCORES}, batched=False),
+        graph(TORCHVISION, batched=False),
         "torchvision",
+        told=IN_ORDER,
+    ),
+    Case(
+        "torchvision, scores before labels",
+        graph({"boxes": BOXES, "scores": SCORES, "labels": LABELS + 1}, batched=False),
+        says="no head reads",
         told=IN_ORDER,
     ),
     # objectness
@@ -277,6 +285,20 @@ CASES = (
         libre("deimv2", queries("pred_logits", "pred_boxes")),
         says="--head detr .*--head detr-imagenet",
     ),
+    Case("LibreYOLO detr", libre("detr", queries("pred_logits", "pred_boxes")), says="model_family detr"),
+    Case("LibreYOLO rtmdet, nms=True", libre("rtmdet", {"output": LIST}), says="model_family rtmdet"),
+    Case("LibreYOLO faster_rcnn", libre("faster_rcnn", TORCHVISION, batched=False), says="model_family faster_rcnn"),
+    Case(
+        "LibreYOLO rfdetr, one column more than names",
+        libre("rfdetr", queries("dets", "labels", classes=9), name="input"),
+        says="one name for each column",
+    ),
+    Case(
+        "LibreYOLO rfdetr, every column told",
+        libre("rfdetr", queries("dets", "labels", classes=9), name="input"),
+        "rfdetr",
+        told=("--classes", ",".join(SLUGS) + ",-"),
+    ),
     Case(
         "corners in rows, family not told",
         graph({"output": rows(BOXES, scores())}, {"names": NAMES}),
@@ -302,7 +324,7 @@ CASES = (
     Case(
         "Hugging Face DETR (softmax, no object last)",
         graph(queries("logits", "pred_boxes", classes=9), name="pixel_values"),
-        says="another number of classes",
+        says="one name for each column",
         told=IN_ORDER,
     ),
     Case(

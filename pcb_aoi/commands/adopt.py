@@ -126,9 +126,9 @@ def understand(data: bytes, signature: Signature, labelmap: Labelmap, args: argp
         raise _no_names(signature, outputs, labelmap, tile)
     # The number of the first class depends on the layout, and the layout on how many classes there are.
     names = class_list.parse(args.classes, 0 if named is None else min(named)) if args.classes else named or {}
-    if named is not None and names.keys() != named.keys():
+    if named is not None and not names.keys() >= named.keys():
         raise ConfigError(
-            f"--classes 有 {len(names)} 个类别，文件有 {len(named)} 个 / --classes tells other classes than the file: "
+            f"--classes 有 {len(names)} 个类别，文件有 {len(named)} 个 / --classes tells fewer classes than the file: "
             f"{len(names)} in place of {len(named)}"
         )
     reading = layout.recognise(signature, outputs, max(names) + 1, tile)

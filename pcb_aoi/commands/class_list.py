@@ -13,7 +13,6 @@ from pcb_aoi.config.classes import DROP, plain
 from pcb_aoi.config.labelmap import Labelmap
 from pcb_aoi.errors import ConfigError
 
-
 _FILES = (".yaml", ".yml", ".json", ".txt")
 
 

@@ -33,7 +33,7 @@ class Reading:
 
 _FAMILIES = {
     "yolo9": "yolo9",
-    "yolo9_e2e": "end2end",
+    "yolo9_e2e": "yolo9",
     "yolox": "yolox",
     "picodet": "picodet",
     "yolonas": "yolonas",
@@ -47,7 +47,8 @@ _FAMILIES = {
 }
 LISTS = ("end2end", "yolov7", "efficientnms", "rtdetr")
 """Heads whose outputs tell numbers of classes, of which no shape says where they start."""
-_NOT_DETECTION = {"pose": "关键点", "obb": "旋转框", "classify": "分类", "semantic": "语义分割", "depth": "深度"}
+_UNIT_RGB = ("yolo9", "end2end", "yolonas", "detr")
+"""Heads of LibreYOLO's families whose input an export with suppression inside shares."""
 
 
 def side(signature: Signature) -> int:
@@ -138,9 +139,9 @@ def recognise(signature: Signature, outputs: Sequence[Float32], classes: int, ti
         ModelError: no head reads it; says what to do.
     """
     task = signature.metadata.get("task", "detect")
-    if task in _NOT_DETECTION:
+    if task not in ("detect", "segment"):
         raise ModelError(
-            f"这是{_NOT_DETECTION[task]}模型（task={task}），这里只读检测和分割模型 / task={task}: only detection and "
+            f"模型的任务是 {task}，这里只读检测和分割模型，请用 task=detect 训练 / task={task}: only detection and "
             "segmentation models are read; train one with task=detect"
         )
     image = image_input(signature)
@@ -167,22 +168,29 @@ def _by_names(signature: Signature, outputs: Sequence[Float32]) -> Reading | Non
             return Reading(("detr",), why)
         if _FAMILIES.get(family) in ("detr", "detr-imagenet"):
             return Reading((_FAMILIES[family],), f"model_family {family}, {why}")
-        return Reading(("detr", "detr-imagenet"), f"model_family {family}, {why}", sure=False)
-    if names[:2] == ["dets", "labels"] and outputs[1].ndim == 3:
+        if family == "deimv2":  # its larger sizes take ImageNet's normalisation, and the file does not tell its size
+            return Reading(("detr", "detr-imagenet"), f"model_family {family}, {why}", sure=False)
+        raise _unknown(f"model_family {family}, {why}")
+    if names[:2] == ["dets", "labels"] and outputs[1].ndim == 3 and family in (None, "rfdetr"):
         return Reading(("rfdetr",), why)
-    if (
-        len(names) == 4
-        and names[0].startswith("num")
-        and [len(port.shape) for port in signature.outputs[1:3]] == [3, 2]
-    ):
+    ranks = [output.ndim for output in outputs]
+    if names[0].startswith("num") and ranks[1:] == [3, 2, 2] and _whole(signature) == [True, False, False, True]:
         return Reading(("efficientnms",), why)
     return None
+
+
+def _whole(signature: Signature) -> list[bool]:
+    """Of each output, whether it holds whole numbers: counts or classes."""
+    return ["int" in port.type for port in signature.outputs]
 
 
 def _by_shapes(signature: Signature, outputs: Sequence[Float32], classes: int, tile: int) -> Reading:
     shapes = base.shapes(outputs)
     first = outputs[0]
-    if len(outputs) >= 3 and [output.ndim for output in outputs[:3]] == [2, 1, 1] and first.shape[1] == 4:
+    ranks = [output.ndim for output in outputs]
+    if ranks == [2, 1, 1] and first.shape[1] == 4 and _whole(signature) == [False, True, False]:
+        if signature.family is not None:
+            raise _unknown(f"model_family {signature.family}, {shapes}")
         return Reading(("torchvision",), f"{shapes}: boxes, labels from 1, scores of one picture")
     if len(outputs) == 1 and first.ndim == 2 and first.shape[1] == 7:
         return Reading(("yolov7",), f"{shapes}: rows of batch, box, class, score")
@@ -198,8 +206,8 @@ def _by_shapes(signature: Signature, outputs: Sequence[Float32], classes: int, t
     if first.ndim != 3 or len(outputs) != 1 + bool(masks) + raw:
         raise _unknown(shapes, classes)
     if _is_list(signature, first, masks, classes, tile):
-        if not masks and signature.family in ("picodet", "rtmdet", "yolox"):
-            raise _unknown(f"model_family {signature.family}, nms=True, {shapes}", classes)
+        if signature.family is not None and _FAMILIES.get(signature.family) not in _UNIT_RGB:
+            raise _unknown(f"model_family {signature.family}, {shapes}")
         return Reading(("end2end",), f"{shapes}: rows of box, score, class")
     if raw:
         raise _unknown(shapes, classes)
@@ -230,7 +238,7 @@ def _is_list(signature: Signature, first: Float32, masks: int, classes: int, til
 def _of_anchors(signature: Signature, outputs: Sequence[Float32], classes: int, masks: int, tile: int) -> Reading:
     first, shapes, family = outputs[0], base.shapes(outputs), signature.family
     if family is not None and family not in _FAMILIES:
-        raise _unknown(f"model_family {family}, {shapes}", classes)
+        raise _unknown(f"model_family {family}, {shapes}")
     wide = 4 + classes + masks
     if wide in first.shape[1:]:
         boxes, scores = yolov8.split(outputs, classes)
@@ -261,9 +269,14 @@ def _of_anchors(signature: Signature, outputs: Sequence[Float32], classes: int, 
     raise _unknown(shapes, classes)
 
 
-def _unknown(shapes: str, classes: int) -> ModelError:
+def _unknown(seen: str, classes: int | None = None) -> ModelError:
+    """Return the refusal of what was seen; `classes` where another number of them might be read."""
+    chinese, english = (
+        (f"，类别数 {classes}：请核对类别数，或", f" with {classes} classes: check the number of classes, or")
+        if classes is not None
+        else ("：请", ":")
+    )
     return ModelError(
-        f"不认识的输出 {shapes}，类别数 {classes}；请核对类别数，或导出 docs/own-weights 列出的格式 / "
-        f"no head reads outputs {shapes} with {classes} classes: check the number of classes, "
-        "or export one of the layouts in docs/own-weights"
+        f"不认识的输出 {seen}{chinese}导出 docs/own-weights 列出的格式 / "
+        f"no head reads outputs {seen}{english} export one of the layouts in docs/own-weights"
     )

@@ -45,8 +45,8 @@ class Model:
 
     @property
     def fit(self) -> str:
-        """How this model's family brings a whole picture to its input: see Head.fit."""
-        return self._head.fit
+        """How the family brings a whole picture to its input: see Head.fit. LibreYOLO writes it into the file."""
+        return "centre" if self.metadata.get("letterbox_pad") == "center" else self._head.fit
 
     def run(self, tiles: UInt8) -> list[Float32]:
         """Infer uint8 tiles (B, T, T, 3); return the network's outputs, each with B in front.

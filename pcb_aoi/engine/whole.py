@@ -29,7 +29,8 @@ def plan(height: int, width: int, tile: int, fit: str) -> Grid:
     scale = min(tile / height, tile / width)
     if fit == "stretch":
         return Grid(tile, tile, tile, scale, np.array([[0, 0, tile, tile]], np.int32), fit)
-    inner_height, inner_width = max(1, round(height * scale)), max(1, round(width * scale))
+    whole = round if fit == "centre" else int  # YOLOX cuts the fraction off
+    inner_height, inner_width = max(1, whole(height * scale)), max(1, whole(width * scale))
     # Of an odd rest, the larger half lies at the right and the bottom, as Ultralytics' LetterBox has it.
     left, top = ((tile - inner_width) // 2, (tile - inner_height) // 2) if fit == "centre" else (0, 0)
     box = np.array([[-left, -top, tile - left, tile - top]], np.int32)

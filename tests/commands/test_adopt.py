@@ -122,7 +122,7 @@ def test_classes_that_nothing_explains_are_named_at_once_with_the_cure(root: Pat
     [
         (("--map", "hole=open"), "the weights have no class 'hole'"),
         (("--map", "open=hole"), "no label 'hole'; known: open, short"),
-        (("--classes", "open,short"), "other classes than the file: 2 in place of 8"),
+        (("--classes", "open,short"), "fewer classes than the file: 2 in place of 8"),
         (("--classes", "open,0=short"), "stands twice or has no name"),
         (("--scale", "0"), "scale: expected a number"),
         (("--image", "not-there.png"), "no such file: not-there.png"),

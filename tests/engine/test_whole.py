@@ -6,6 +6,8 @@ from pathlib import Path
 
 import analytic
 import cv2
+import layout_cases
+import layouts
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -23,11 +25,13 @@ TILE = 640
 def letterbox(image: UInt8, side: int, centre: bool = True) -> tuple[UInt8, float, tuple[int, int]]:
     """The formula of Ultralytics' documentation: ratio, unpadded size, half of the rest on each side, 114.
 
+    YOLOX's and LibreYOLO's, not centred: the fraction of the size cut off, and all of the rest at the right and below.
+
     Returns the square, the ratio, and the padding (left, top).
     """
     height, width = image.shape[:2]
     ratio = min(side / height, side / width)
-    inner = round(width * ratio), round(height * ratio)
+    inner = (round if centre else int)(width * ratio), (round if centre else int)(height * ratio)
     rest = [(side - length) / (2 if centre else 1) for length in inner]
     left, top = (round(rest[0] - 0.1), round(rest[1] - 0.1)) if centre else (0, 0)
     right, bottom = (round(rest[0] + 0.1), round(rest[1] + 0.1)) if centre else (round(rest[0]), round(rest[1]))
@@ -104,3 +108,21 @@ def test_the_detector_takes_the_whole_picture_when_model_yaml_says_so(tmp_path: 
     assert result.tiles == 1
     assert np.abs(result.detections.boxes - (20, 40, 76, 100)).max() <= 2  # of a pixel of the shrunk picture
     assert len(result.detections) == 1
+
+
+def test_the_file_says_where_its_family_pads(tmp_path: Path) -> None:
+    """LibreYOLO's older yolo9 weights were trained with the padding in one corner, converted ones with it all round."""
+    for told, fit in (
+        ({}, "corner"),
+        ({"letterbox_pad": "center"}, "centre"),
+        ({"letterbox_pad": "topleft"}, "corner"),
+    ):
+        root, file = (
+            layout_cases.make_root(tmp_path / f"{fit}{len(told)}{told.get('letterbox_pad')}"),
+            tmp_path / "best.onnx",
+        )
+        table = layouts.rows(layouts.BOXES, layouts.scores()).T
+        metadata = {"libreyolo_version": "1.6.0", "model_family": "yolo9", "names": layouts.JSON_NAMES, **told}
+        file.write_bytes(layouts.graph({"output": table}, metadata))
+        assert layout_cases.adopt(root, str(file))[0] == 0
+        assert Detector.load(root / "functions" / layout_cases.FUNCTION).model.fit == fit

@@ -37,7 +37,7 @@ def _pair(boxes: Float32, scores: Float32, classes: int, outputs: Sequence[Float
     if not fits:
         raise ModelError(
             f"expected boxes (B, N, 4) and scores (B, N, {classes}); the model has {shapes(outputs)}: "
-            "another number of classes or another layout"
+            "another number of classes or another layout; --classes takes one name for each column, - for one of none"
         )
 
 
