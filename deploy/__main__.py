@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import importlib.util
 import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 
@@ -26,8 +24,6 @@ def main(words: list[str]) -> int:
     try:
         options = parse(words, root, _cwd(root))
         with lock.held(options.state, dry_run=options.dry_run or options.command not in _LOCKED):
-            if not _ported(options):
-                return subprocess.run(["bash", root / "deploy" / "legacy.sh", *words], check=False).returncode
             return dispatch(options)
     except say.Fatal as fatal:
         return fatal.status
@@ -57,11 +53,6 @@ def _part(options: Options) -> tuple[str, str]:
     if options.command == "rollback":
         return "rollback", "rollback"
     return options.platform, options.command
-
-
-def _ported(options: Options) -> bool:
-    own = options.command in ("demo", "check", "install")
-    return own or importlib.util.find_spec(f"deploy.{_part(options)[0]}") is not None
 
 
 def _own(options: Options) -> int:

@@ -7,7 +7,7 @@ import shutil
 import socket
 
 from deploy import say, shell
-from deploy.server import url_host
+from deploy.embedded_server import url_host
 
 _ANY = ("0.0.0.0", "::")
 

@@ -20,7 +20,7 @@ _MARKS = {"ok": ("正常", "ok"), "note": ("注意", "note"), "fault": ("故障"
 _DISK_GB = 3  # what the environment and its packages take, with room to unpack them
 
 
-class Finding(NamedTuple):
+class Symptom(NamedTuple):
     """One line of the answer; `level` is ok, note (it works, but know this) or fault."""
 
     level: str
@@ -40,96 +40,96 @@ def doctor(options: Options) -> int:
     return int(worst)
 
 
-def checkout(options: Options) -> Iterator[Finding]:
+def checkout(options: Options) -> Iterator[Symptom]:
     """Whose the checkout is, whether it can be written, and who is at work in it."""
     for path in (options.root, options.state):
         if path.exists() and not os.access(path, os.W_OK | os.X_OK):
             zh, en = lock.foreign(path)
-            yield Finding("fault", f"{path} 不可写：{zh}", f"{path} cannot be written: {en}")
+            yield Symptom("fault", f"{path} 不可写：{zh}", f"{path} cannot be written: {en}")
             break
     else:
-        yield Finding("ok", f"目录 {options.root}", f"checkout {options.root}")
+        yield Symptom("ok", f"目录 {options.root}", f"checkout {options.root}")
     if other := lock.owner(options.state):
-        yield Finding(
+        yield Symptom(
             "note", f"另一个 deploy.sh（进程 {other}）正在工作", f"another deploy.sh is at work: process {other}"
         )
 
 
-def line_endings(options: Options) -> Iterator[Finding]:
+def line_endings(options: Options) -> Iterator[Symptom]:
     """Scripts that Windows or core.autocrlf gave CR at their lines' ends: their first line names no program."""
     scripts = [*options.root.glob("*.sh"), *options.root.glob("tests/**/*.sh"), options.root / ".ci" / "run"]
     broken = [script for script in scripts if script.is_file() and b"\r\n" in script.read_bytes()]
     if broken:
         names = shell.quoted([script.relative_to(options.root) for script in broken])
         cure = f"cd {shell.quoted([options.root])} && sed -i 's/\\r$//' {names}"
-        yield Finding("fault", f"脚本的换行是 CRLF：{cure}", f"scripts have CRLF line ends: {cure}")
+        yield Symptom("fault", f"脚本的换行是 CRLF：{cure}", f"scripts have CRLF line ends: {cure}")
 
 
-def terminal(options: Options) -> Iterator[Finding]:
+def terminal(options: Options) -> Iterator[Symptom]:
     """What the locale's charset can show."""
     charset = say.charset()
     if say.chinese(sys.stdout):
-        yield Finding("ok", f"终端字符集 {charset}", f"charset {charset}")
+        yield Symptom("ok", f"终端字符集 {charset}", f"charset {charset}")
     else:
         cure = "export LC_ALL=C.UTF-8"
-        yield Finding("note", "", f"charset {charset} has no Chinese: English alone is printed. For both: {cure}")
+        yield Symptom("note", "", f"charset {charset} has no Chinese: English alone is printed. For both: {cure}")
 
 
-def pythons(options: Options) -> Iterator[Finding]:
+def pythons(options: Options) -> Iterator[Symptom]:
     """The Python that runs this, the one that environments are made with, and variables that are not read."""
     running = f"Python {platform.python_version()} {sys.executable}"
     found = environment.search()
     if isinstance(found, Path):
-        yield Finding("ok", f"{running}；建环境用 {found}", f"{running}; environments are made with {found}")
+        yield Symptom("ok", f"{running}；建环境用 {found}", f"{running}; environments are made with {found}")
     else:
         level = "note" if options.platform != "embedded" else "fault"
-        yield Finding(level, *found)
+        yield Symptom(level, *found)
     started_with = Path("/proc/self/environ").read_bytes().decode("utf-8", "replace").split("\0")
     names = [entry.partition("=")[0] for entry in started_with]
     if unread := sorted(name for name in names if re.fullmatch(r"PYTHON[A-Z0-9]+", name)):
         words = " ".join(unread)
-        yield Finding("note", f"这些环境变量不会被读取：{words}", f"these variables are not read: {words}")
+        yield Symptom("note", f"这些环境变量不会被读取：{words}", f"these variables are not read: {words}")
 
 
-def environments(options: Options) -> Iterator[Finding]:
+def environments(options: Options) -> Iterator[Symptom]:
     """The virtual environments: there, whole, of this checkout, of a Python that is still there."""
     for gpu in (False, True):
         venv = environment.folder(options.root, gpu)
         if not venv.exists():
             if gpu == options.gpu:
-                yield Finding("ok", f"还没有 {venv.name}，需要时会建", f"no {venv.name} yet; it is made when needed")
+                yield Symptom("ok", f"还没有 {venv.name}，需要时会建", f"no {venv.name} yet; it is made when needed")
         elif problem := environment.fault(venv):
             cure = f"./deploy.sh install{' --gpu' if gpu else ''}"
-            yield Finding(
+            yield Symptom(
                 "fault", f"{venv.name}：{problem[0]}。重建：{cure}", f"{venv.name}: {problem[1]}. Anew: {cure}"
             )
         else:
-            yield Finding("ok", f"{venv.name} 可用", f"{venv.name} is sound")
+            yield Symptom("ok", f"{venv.name} 可用", f"{venv.name} is sound")
 
 
-def pip(options: Options) -> Iterator[Finding]:
+def pip(options: Options) -> Iterator[Symptom]:
     """The mirror that packages come from, and the settings of pip that are not followed."""
     python = environment.folder(options.root, options.gpu) / "bin" / "python"
     if not os.access(python, os.X_OK):
         python = Path(sys.executable)
     kept = " ".join(f"{name}={_without_password(value)}" for name, value in packages.settings(python).items())
-    yield Finding("ok", f"pip：{kept or 'pypi.org'}", f"pip: {kept or 'pypi.org'}")
+    yield Symptom("ok", f"pip：{kept or 'pypi.org'}", f"pip: {kept or 'pypi.org'}")
     if unread := " ".join(packages.ignored(python, os.environ)):
-        yield Finding(
+        yield Symptom(
             "note", f"pip 的这些设置不会被采用：{unread}", f"these settings of pip are not followed: {unread}"
         )
 
 
-def machine(options: Options) -> Iterator[Finding]:
+def machine(options: Options) -> Iterator[Symptom]:
     """The architecture, and what of the machine may be used here."""
     kind, libc = platform.machine(), " ".join(platform.libc_ver()).strip() or "musl"
     cores = _cores(environment.folder(options.root, options.gpu) / "bin" / "python")
     text = f"{kind}, {libc}, {cores}"
     if kind in ("x86_64", "aarch64") and libc.startswith("glibc"):
-        yield Finding("ok", text, text)
+        yield Symptom("ok", text, text)
     else:
         need = "x86_64 / aarch64 + glibc"
-        yield Finding(
+        yield Symptom(
             "fault", f"{text}：没有 ONNX Runtime，需要 {need}", f"{text}: no ONNX Runtime for it; {need} is needed"
         )
 
@@ -141,47 +141,47 @@ def _cores(python: Path) -> str:
     return f"{mine}/{os.cpu_count()} CPU"
 
 
-def disks(options: Options) -> Iterator[Finding]:
+def disks(options: Options) -> Iterator[Symptom]:
     """Room where the environment is made, and where its packages are unpacked."""
     for place in dict.fromkeys((options.root, Path(tempfile.gettempdir()))):
         free = shutil.disk_usage(place).free / 1e9
         fault = ("fault", "note")[options.root != place] if free < _DISK_GB else "ok"
         cure = f"df -h {shell.quoted([place])}"
-        yield Finding(
+        yield Symptom(
             fault,
             f"{place} 剩余 {free:.1f} GB" + (f"，需要 {_DISK_GB} GB：{cure}" if fault != "ok" else ""),
             f"{place}: {free:.1f} GB free" + (f", {_DISK_GB} GB needed: {cure}" if fault != "ok" else ""),
         )
 
 
-def docker(options: Options) -> Iterator[Finding]:
+def docker(options: Options) -> Iterator[Symptom]:
     """Docker and nuctl, which the nuclio platforms need."""
     level = "note" if options.platform == "embedded" else "fault"
     server = shell.output(["docker", "version", "--format", "{{.Server.Version}} {{.Server.Arch}}"])
     if shutil.which("docker") is None:
         cure = "sudo apt-get install docker.io"
-        yield Finding(level, f"没有 Docker（local、kube 需要）：{cure}", f"no Docker (local and kube need it): {cure}")
+        yield Symptom(level, f"没有 Docker（local、kube 需要）：{cure}", f"no Docker (local and kube need it): {cure}")
     elif not server:
         cure = "sudo systemctl start docker; sudo usermod -aG docker $USER"
-        yield Finding(level, f"Docker 没有应答：{cure}", f"no answer from Docker: {cure}")
+        yield Symptom(level, f"Docker 没有应答：{cure}", f"no answer from Docker: {cure}")
     else:
-        yield Finding("ok", f"Docker {server}", f"Docker {server}")
+        yield Symptom("ok", f"Docker {server}", f"Docker {server}")
     said = shell.output(["nuctl", "version"]) or ""
     if label := re.search(r"Label: ([0-9.]+)", said):
-        yield Finding("ok", f"nuctl {label[1]}", f"nuctl {label[1]}")
+        yield Symptom("ok", f"nuctl {label[1]}", f"nuctl {label[1]}")
     else:
         cure = "https://github.com/nuclio/nuclio/releases"
-        yield Finding(level, f"没有 nuctl（local、kube 需要）：{cure}", f"no nuctl (local and kube need it): {cure}")
+        yield Symptom(level, f"没有 nuctl（local、kube 需要）：{cure}", f"no nuctl (local and kube need it): {cure}")
 
 
-def gpu(options: Options) -> Iterator[Finding]:
+def gpu(options: Options) -> Iterator[Symptom]:
     """The card and its driver, where one is asked for."""
     card = shell.output(["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"])
     if card:
         text = "; ".join(card.splitlines())
-        yield Finding("ok", f"GPU：{text}", f"GPU: {text}")
+        yield Symptom("ok", f"GPU：{text}", f"GPU: {text}")
     elif options.gpu:
-        yield Finding(
+        yield Symptom(
             "fault",
             "nvidia-smi 找不到 GPU：安装 NVIDIA 驱动（580 或更新），或去掉 --gpu",
             "nvidia-smi finds no GPU: install NVIDIA's driver (580 or newer), or leave out --gpu",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from deploy import cvat_settings, embedded_table, environment, say, server, shell
+from deploy import cvat_settings, embedded_server, embedded_table, environment, say, shell
 from deploy.options import Options
 
 _DEFAULTS = Options(root=Path(), cwd=Path(), command="")
@@ -42,7 +42,7 @@ def up(options: Options) -> int:
     Raises:
         Fatal: the new server did not become ready; one that runs goes on.
     """
-    running = server.find(options.root)
+    running = embedded_server.find(options.root)
     report = _ask(running) if running else None
     plan = make_plan(options, running, report)
     extras = environment.extras(plan.gpu)
@@ -63,12 +63,12 @@ def up(options: Options) -> int:
         shell.run(command, dry_run=True, cwd=options.root)
         cvat_settings.show(plan.host, plan.port)
         return 0
-    return _show(server.launch(options.root, command, plan.port, running), plan)
+    return _show(embedded_server.launch(options.root, command, plan.port, running), plan)
 
 
 def status(options: Options) -> int:
     """Show the versions that answer, and what is wrong; returns 1 when something is, or nothing runs."""
-    running = server.find(options.root)
+    running = embedded_server.find(options.root)
     if not running:
         say.info("没有运行。启动：./deploy.sh up", "not running. Start it with ./deploy.sh up --platform embedded")
         return 1
@@ -77,8 +77,8 @@ def status(options: Options) -> int:
 
 def down(options: Options) -> int:
     """Stop the server of this checkout, after the calls under way."""
-    running = server.find(options.root)
-    record = server.record_path(options.root)
+    running = embedded_server.find(options.root)
+    record = embedded_server.record_path(options.root)
     if not running:
         say.info("没有运行，无需停止", "not running, nothing to stop")
         if record.exists():
@@ -94,7 +94,9 @@ def down(options: Options) -> int:
     return 0
 
 
-def make_plan(options: Options, running: server.Server | None, report: Mapping[str, Any] | None) -> Plan:
+def make_plan(
+    options: Options, running: embedded_server.RunningServer | None, report: Mapping[str, Any] | None
+) -> Plan:
     """Join the options with what runs: `up` never takes a function away, nor moves the address.
 
     Raises:
@@ -146,7 +148,7 @@ def changes(plan: Plan, report: Mapping[str, Any], env: Mapping[str, str]) -> It
             yield (f"{name} 异常", f"{name} is {function['state']}")
 
 
-def _ask(running: server.Server) -> dict[str, Any]:
+def _ask(running: embedded_server.RunningServer) -> dict[str, Any]:
     report = running.report()
     if report is None:
         say.fatal(
@@ -168,7 +170,7 @@ def _labels(options: Options, venv: Path) -> None:
         )
 
 
-def _show(running: server.Server, plan: Plan) -> int:
+def _show(running: embedded_server.RunningServer, plan: Plan) -> int:
     result = embedded_table.show(running.pid, _ask(running))
     cvat_settings.show(plan.host, plan.port)
     return result

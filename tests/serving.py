@@ -15,7 +15,7 @@ import analytic
 
 from pcb_aoi.platform.access import LOOPBACK, Network
 from pcb_aoi.platform.dashboard import create_app
-from pcb_aoi.platform.function import Function
+from pcb_aoi.platform.function import ServedFunction
 from pcb_aoi.platform.functions import Functions
 from pcb_aoi.platform.listen import listen
 from pcb_aoi.platform.server import Server
@@ -89,7 +89,7 @@ def write_detector(functions: Path, name: str, version: str = "1.2.3") -> Path:
     return folder
 
 
-def idle_worker(function: Function) -> Worker:
+def idle_worker(function: ServedFunction) -> Worker:
     """The worker that waits for the next call."""
     (worker,) = function._free._queue  # type: ignore[attr-defined]
     return worker  # type: ignore[no-any-return]

@@ -55,7 +55,8 @@ def test_a_reader_that_has_gone_ends_every_command_without_a_word(command: str, 
     result = pcb_aoi(*CALLS[command], stdout=nobody_reads)
     os.close(nobody_reads)
     assert result.stderr == b"" or (command == "annotate" and b"Traceback" not in result.stderr)
-    assert result.returncode == (0 if "--help" in CALLS[command] else 141)
+    # 0 where argparse takes no notice of it (Python 3.11), 141 where the flush at the end does (3.13).
+    assert result.returncode in ((0, 141) if "--help" in CALLS[command] else (141,))
 
 
 def test_a_connection_that_breaks_is_not_taken_for_the_output(tmp_path: Path) -> None:

@@ -72,7 +72,8 @@ def evidence(image: UInt8) -> Evidence:
     if black + white > SHARE and min(black, white) >= BOTH * (1 - black - white):
         return Evidence(True, False)
     if sample.ndim == 3:
-        spread = sample.max(axis=2) - sample.min(axis=2)
+        red, green, blue = (sample[..., channel] for channel in range(3))
+        spread = np.maximum(np.maximum(red, green), blue) - np.minimum(np.minimum(red, green), blue)
         if np.count_nonzero(spread > COLOUR) > COLOURED * spread.size:
             return Evidence(False, False)
         image = image[..., 1]

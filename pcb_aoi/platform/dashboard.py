@@ -19,7 +19,7 @@ from starlette.routing import Route
 from pcb_aoi.config.function_file import PROJECT_LABEL, Record
 from pcb_aoi.platform import status
 from pcb_aoi.platform.access import LOOPBACK, AllowClients, Network
-from pcb_aoi.platform.function import Function
+from pcb_aoi.platform.function import ServedFunction
 from pcb_aoi.platform.functions import Functions
 from pcb_aoi.platform.worker import Answer
 
@@ -37,7 +37,7 @@ def create_app(
     """Return the ASGI application for these functions."""
     started = started or status.Started()
 
-    def record(function: Function) -> Record:
+    def record(function: ServedFunction) -> Record:
         return {**function.record, "status": {"state": function.state, "httpPort": started.port}}
 
     async def list_functions(request: Request) -> Response:
@@ -86,7 +86,7 @@ def create_app(
             text = "functions have no port of their own here: set CVAT_NUCLIO_INVOKE_METHOD=dashboard in CVAT"
         return JSONResponse({"error": text}, error.status_code, error.headers)
 
-    def find(name: str) -> Function:
+    def find(name: str) -> ServedFunction:
         if name not in functions.by_id:
             log.warn_with("no such function", function=name)
             raise HTTPException(404, f"no function {name!r}; there are: {', '.join(functions.by_id)}")

@@ -39,7 +39,7 @@ class Failure:
     cause: str
 
 
-class Function:
+class ServedFunction:
     """One call at a time, the others wait their turn. Use it from one event loop.
 
     nuclio kills the process of a handler that ran out of time. A thread cannot be killed: its worker is given up and

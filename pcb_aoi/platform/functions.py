@@ -10,7 +10,7 @@ from pathlib import Path
 import nuclio_sdk
 
 from pcb_aoi.platform import fingerprint
-from pcb_aoi.platform.function import Function, describe
+from pcb_aoi.platform.function import ServedFunction, describe
 
 log = nuclio_sdk.Logger(logging.INFO, "pcb_aoi.platform.functions")
 
@@ -36,7 +36,7 @@ class Functions:
             file: `function.yaml` or `function-gpu.yaml`.
         """
         self.root, self.names, self.file = root, names, file
-        self.by_id: dict[str, Function] = {}
+        self.by_id: dict[str, ServedFunction] = {}
         self.left_out: list[LeftOut] = []
         # Read before the functions: what changes while they load counts as a change.
         self._code, self._packages = fingerprint.of_code(), fingerprint.of_packages()
@@ -46,7 +46,7 @@ class Functions:
     def _load(self, folder: Path) -> None:
         started = time.monotonic()
         try:
-            function = Function(folder, self.file)
+            function = ServedFunction(folder, self.file)
             if function.name in self.by_id:
                 raise ValueError(f"another folder has the id {function.name} already")
         except (Exception, SystemExit) as error:

@@ -108,7 +108,7 @@ def _serve(
         record = offer = None
         if args.state:
             try:
-                record = state.Record(args.state, args.host, port)
+                record = state.ServerRecord(args.state, args.host, port)
                 path = state.control_path(args.state)
                 offer = stack.enter_context(handover.Offer(path, listener, functions.folders, server.release))
             except OSError as error:

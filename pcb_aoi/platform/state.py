@@ -22,7 +22,7 @@ def control_path(state: Path) -> Path:
     return state / "embedded.sock"
 
 
-class Record:
+class ServerRecord:
     """Says which process serves here: `deploy.sh` signals a process only if all of this fits it."""
 
     def __init__(self, state: Path, host: str, port: int) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from pcb_aoi import __version__
 from pcb_aoi.platform import fingerprint
-from pcb_aoi.platform.function import Failure, Function
+from pcb_aoi.platform.function import Failure, ServedFunction
 from pcb_aoi.platform.functions import Functions
 
 # code -> Chinese, English. Codes without a cure of their own point at the log.
@@ -72,7 +72,7 @@ def report(functions: Functions, started: Started) -> dict[str, Any]:
     }
 
 
-def _function(function: Function, changed: list[str]) -> dict[str, Any]:
+def _function(function: ServedFunction, changed: list[str]) -> dict[str, Any]:
     about = function.about
     return {
         "folder": function.folder.name,

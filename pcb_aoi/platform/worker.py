@@ -44,7 +44,7 @@ class Answer:
 
 
 class Worker:
-    """A folder's module with its context. Calls must come one at a time; `Function` sees to that."""
+    """A folder's module with its context. Calls must come one at a time; `ServedFunction` sees to that."""
 
     def __init__(self, folder: Path, file: str = "function.yaml") -> None:
         """Import the folder's handler, run its `init_context`, and ask it what it is.

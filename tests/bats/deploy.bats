@@ -46,13 +46,6 @@ up --port http|must be 1..65535; http
 EOF
 }
 
-@test "a platform of a later release is named" {
-  rm -f "$CHECKOUT/deploy/kube.sh"
-  deploy up --platform kube
-  exits 1
-  says "not in this release (platform_kube_up)"
-}
-
 @test "Python without venv: names the package" {
   # shellcheck disable=SC2016 # runs in the fake
   fake_python '[[ "$2" != *ensurepip* ]]'

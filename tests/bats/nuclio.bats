@@ -180,17 +180,3 @@ EOF
   exits 1
   says "no earlier version is kept"
 }
-
-@test "a container on trial after a reboot is waited for, as long as a function may take to load" {
-  fake sleep ''
-  # shellcheck disable=SC2016 # for the fake
-  fake docker 'if (($(grep -c ^docker "$CALLS") <= 3)); then echo starting; else echo healthy; fi'
-  run bash -c "NAMESPACE=nuclio; source '$CHECKOUT/deploy/local.sh'; local_settled pcb-inner-layer"
-  [ "$output" = healthy ]
-  fake docker 'echo starting'
-  run bash -c "NAMESPACE=nuclio READINESS_TIMEOUT=2; source '$CHECKOUT/deploy/local.sh'; local_settled pcb-inner-layer"
-  [ "$output" = starting ]
-  fake docker 'echo unhealthy'
-  run bash -c "NAMESPACE=nuclio; source '$CHECKOUT/deploy/local.sh'; local_settled pcb-inner-layer"
-  [ "$output" = unhealthy ]
-}

@@ -19,7 +19,7 @@ def options(tmp_path: Path) -> Options:
     return Options(root=tmp_path, cwd=tmp_path, command="doctor")
 
 
-def only(found: Iterable[doctor.Finding]) -> doctor.Finding:
+def only(found: Iterable[doctor.Symptom]) -> doctor.Symptom:
     (finding,) = found
     return finding
 
@@ -121,9 +121,9 @@ def test_faults_and_nothing_else_make_it_1(
     quiet = ("checkout", "line_endings", "terminal", "pythons", "environments", "pip", "machine", "disks", "docker")
     for name in quiet:
         monkeypatch.setattr(doctor, name, lambda _: iter(()))
-    monkeypatch.setattr(doctor, "gpu", lambda _: iter([doctor.Finding("note", "注", "know")]))
+    monkeypatch.setattr(doctor, "gpu", lambda _: iter([doctor.Symptom("note", "注", "know")]))
     assert doctor.doctor(options) == 0
-    monkeypatch.setattr(doctor, "gpu", lambda _: iter([doctor.Finding("fault", "坏", "broken")]))
+    monkeypatch.setattr(doctor, "gpu", lambda _: iter([doctor.Symptom("fault", "坏", "broken")]))
     assert doctor.doctor(options) == 1
     assert capsys.readouterr().out.splitlines()[-1] == "故障 / fault  坏 / broken"
 

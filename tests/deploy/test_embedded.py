@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from deploy import cvat_settings, embedded, embedded_table, say, server
+from deploy import cvat_settings, embedded, embedded_server, embedded_table, say
 from deploy.embedded import Plan, changes, make_plan
 from deploy.options import Options
 
@@ -54,7 +54,7 @@ def process(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 
 @pytest.fixture
-def running(process: subprocess.Popen[bytes], tmp_path: Path) -> server.Server:
+def running(process: subprocess.Popen[bytes], tmp_path: Path) -> embedded_server.RunningServer:
     """The record that the process would write."""
     record = {
         "pid": process.pid,
@@ -64,10 +64,10 @@ def running(process: subprocess.Popen[bytes], tmp_path: Path) -> server.Server:
         "host": "127.0.0.1",
         "port": 8071,
     }
-    path = server.record_path(tmp_path)
+    path = embedded_server.record_path(tmp_path)
     path.parent.mkdir()
     path.write_text(json.dumps(record))
-    found = server.find(tmp_path)
+    found = embedded_server.find(tmp_path)
     assert found
     assert found.pid == process.pid
     return found
@@ -77,53 +77,55 @@ def running(process: subprocess.Popen[bytes], tmp_path: Path) -> server.Server:
     "change", [{"pid": 1}, {"pid": os.getpid()}, {"start": "1"}, {"executable": "/bin/true"}, {"folder": "/"}]
 )
 def test_a_process_that_differs_in_one_thing_is_not_ours(
-    running: server.Server, tmp_path: Path, change: dict[str, object]
+    running: embedded_server.RunningServer, tmp_path: Path, change: dict[str, object]
 ) -> None:
-    path = server.record_path(tmp_path)
+    path = embedded_server.record_path(tmp_path)
     path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
-    assert server.find(tmp_path) is None
+    assert embedded_server.find(tmp_path) is None
 
 
 @pytest.mark.parametrize("text", ["", "7", "[]", '{"pid": "x"}', '{"pid": 7}'])
 def test_a_damaged_record_is_no_server(tmp_path: Path, text: str) -> None:
-    path = server.record_path(tmp_path)
+    path = embedded_server.record_path(tmp_path)
     path.parent.mkdir()
     path.write_text(text)
-    assert server.find(tmp_path) is None
+    assert embedded_server.find(tmp_path) is None
 
 
-def test_a_copied_folder_has_no_server_and_a_moved_one_keeps_it(running: server.Server, tmp_path: Path) -> None:
+def test_a_copied_folder_has_no_server_and_a_moved_one_keeps_it(
+    running: embedded_server.RunningServer, tmp_path: Path
+) -> None:
     copy = tmp_path.with_name(tmp_path.name + "-copy")
-    server.record_path(copy).parent.mkdir(parents=True)
-    record = json.loads(server.record_path(tmp_path).read_text())
-    server.record_path(copy).write_text(json.dumps(record))
-    assert server.find(copy) is None
+    embedded_server.record_path(copy).parent.mkdir(parents=True)
+    record = json.loads(embedded_server.record_path(tmp_path).read_text())
+    embedded_server.record_path(copy).write_text(json.dumps(record))
+    assert embedded_server.find(copy) is None
     # Even where the record names the copy.
-    server.record_path(copy).write_text(json.dumps({**record, "folder": str(copy)}))
-    assert server.find(copy) is None
+    embedded_server.record_path(copy).write_text(json.dumps({**record, "folder": str(copy)}))
+    assert embedded_server.find(copy) is None
     moved = tmp_path.rename(tmp_path.with_name(tmp_path.name + "-moved"))
-    assert server.find(moved)
+    assert embedded_server.find(moved)
 
 
 def test_a_process_that_has_ended_is_not_alive_before_its_parent_looks(
-    running: server.Server, process: subprocess.Popen[bytes]
+    running: embedded_server.RunningServer, process: subprocess.Popen[bytes]
 ) -> None:
     process.kill()
     os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
     assert not running.alive()
 
 
-def test_stop_ends_the_process(running: server.Server, process: subprocess.Popen[bytes]) -> None:
+def test_stop_ends_the_process(running: embedded_server.RunningServer, process: subprocess.Popen[bytes]) -> None:
     running.stop()
     assert process.wait(60) != 0
-    assert server.find(running.root) is None
+    assert embedded_server.find(running.root) is None
 
 
 def test_who_holds_a_port_is_named() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-        assert server.holder(port).startswith(f"{os.getpid()} (")
-    assert server.holder(port) == ""
+        assert embedded_server.holder(port).startswith(f"{os.getpid()} (")
+    assert embedded_server.holder(port) == ""
 
 
 def test_without_a_server_the_options_are_the_plan() -> None:
@@ -133,7 +135,7 @@ def test_without_a_server_the_options_are_the_plan() -> None:
 
 @pytest.mark.parametrize(("chosen", "names"), [((), ()), (("b",), ("a", "b")), (("a",), ("a",))])
 def test_up_never_takes_a_function_away(
-    running: server.Server, chosen: tuple[str, ...], names: tuple[str, ...]
+    running: embedded_server.RunningServer, chosen: tuple[str, ...], names: tuple[str, ...]
 ) -> None:
     plan = make_plan(options(functions=chosen), running, REPORT)
     assert plan == Plan("127.0.0.1", 8071, False, ("10.0.0.0/8",), names)
@@ -141,14 +143,14 @@ def test_up_never_takes_a_function_away(
     assert make_plan(options(functions=chosen), running, {**REPORT, "names": []}).names == ()
 
 
-def test_what_runs_on_the_gpu_stays_there(running: server.Server) -> None:
+def test_what_runs_on_the_gpu_stays_there(running: embedded_server.RunningServer) -> None:
     assert make_plan(options(), running, {**REPORT, "gpu": True}).gpu
     assert make_plan(options(gpu=True), running, REPORT).gpu
 
 
 @pytest.mark.parametrize("chosen", [{"host": "::1"}, {"port": 9000}])
 def test_another_address_is_refused(
-    running: server.Server, chosen: dict[str, Any], capsys: pytest.CaptureFixture[str]
+    running: embedded_server.RunningServer, chosen: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(say.Fatal):
         make_plan(options(**chosen), running, REPORT)
@@ -200,10 +202,12 @@ def test_only_addresses_of_this_machine_are_local(address: str, local: bool) -> 
     assert cvat_settings.is_local(address) == local
 
 
-def test_a_server_that_does_not_answer_is_said(running: server.Server, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_server_that_does_not_answer_is_said(
+    running: embedded_server.RunningServer, capsys: pytest.CaptureFixture[str]
+) -> None:
     with socket.socket() as unused:  # bound, and does not listen: refused
         unused.bind(("127.0.0.1", 0))
-        silent = server.Server(**{**vars(running), "port": unused.getsockname()[1]})
+        silent = embedded_server.RunningServer(**{**vars(running), "port": unused.getsockname()[1]})
         with pytest.raises(say.Fatal):
             embedded._ask(silent)
     assert "does not answer" in capsys.readouterr().err

@@ -6,6 +6,7 @@ The tests of this file are one story: each starts from what the one before left.
 from __future__ import annotations
 
 import base64
+import datetime
 import json
 import re
 import tempfile
@@ -244,6 +245,59 @@ def test_and_is_well_again_once_it_is_mended(ops: Ops) -> None:
     result = ops.deploy("up", *LOCAL)
     assert result.returncode == 0, result.stdout
     assert table(result.stdout)["pcb-resin-plug"][0] == "deployed"
+
+
+LOAD = "    nuclio.load_model("
+RESIN = (*LOCAL, "--function", "resin-plug")
+
+
+def resin_version() -> str:
+    with urllib.request.urlopen(f"http://127.0.0.1:{PORTS['pcb-resin-plug']}/", timeout=10) as response:
+        return str(json.loads(response.read())["version"])
+
+
+def test_a_slow_load_is_waited_for_and_then_answers_at_once(ops: Ops, edited: Callable[[str, str, str], None]) -> None:
+    """Twelve seconds, longer than two health checks; the smoke call of `up` is the first call."""
+    edited("functions/resin-plug/main.py", LOAD, "    import time; time.sleep(12)\n" + LOAD)
+    result = ops.deploy("up", *RESIN)
+    assert result.returncode == 0, result.stdout
+    assert table(result.stdout)["pcb-resin-plug"][0] == "deployed"
+    assert answers(PORTS["pcb-resin-plug"])
+
+
+def test_a_load_that_fails_after_nine_seconds_is_reported_with_its_python_error(
+    ops: Ops, edited: Callable[[str, str, str], None]
+) -> None:
+    """Long after nuctl's first look: within 30 s of the container's start, though nuctl would wait 300."""
+    failing = "    import time; time.sleep(9); raise ValueError('no such tensor')\n"
+    edited("functions/resin-plug/main.py", LOAD, failing + LOAD)
+    result = ops.deploy("up", *RESIN)
+    ended = time.time()
+    assert result.returncode == 1, result.stdout
+    assert "ValueError: no such tensor" in result.stdout
+    created = ops.engine.docker("container", "inspect", "--format", "{{.Created}}", "nuclio-nuclio-pcb-resin-plug")
+    started = datetime.datetime.fromisoformat(created.strip()[:19] + "+00:00").timestamp()
+    assert ended - started < 30
+
+
+def test_two_failed_upgrades_and_a_rollback_end_on_the_good_version(
+    ops: Ops, edited: Callable[[str, str, str], None]
+) -> None:
+    assert ops.deploy("up", *RESIN).returncode == 0
+    good = resin_version()
+    for number in (1, 2):
+        edited("functions/resin-plug/main.py", LOAD, f"    {number} / 0\n" + LOAD)
+        result = ops.deploy("up", *RESIN)
+        assert result.returncode == 1, result.stdout
+        assert "ZeroDivisionError" in result.stdout
+        edited("functions/resin-plug/main.py", f"    {number} / 0\n" + LOAD, LOAD)
+    result = ops.deploy("rollback", "--platform", "local", "--function", "resin-plug")
+    assert result.returncode == 0, result.stdout
+    row = table(result.stdout)["pcb-resin-plug"]
+    assert row[0] == "deployed"
+    assert "CPUExecutionProvider" in row  # what the smoke call was answered
+    assert resin_version() == good
+    assert not [name for name in tagged(ops.engine) if "previous" in name or name.count("-kept") > 1]
 
 
 def test_a_container_that_somebody_removed_is_reported_and_restored(ops: Ops) -> None:

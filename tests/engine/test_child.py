@@ -23,6 +23,8 @@ from pcb_aoi.errors import BadImage, DeadlineExceeded, TooLarge, UnsupportedImag
 
 COLOUR = np.random.default_rng(0).integers(0, 256, (50, 70, 3), dtype=np.uint8)
 
+GOOD = encode(COLOUR, "TIFF")  # of a format that the child decodes
+
 
 @pytest.fixture(scope="module")
 def decoder() -> Iterator[Decoder]:
@@ -106,7 +108,7 @@ def test_a_file_made_to_be_slow_is_refused(data: bytes, decoder: Decoder, monkey
     monkeypatch.setattr(child, "SECONDS_PER_MP", child.SECONDS_PER_MP / 10)
     with pytest.raises(TooLarge, match="too long to decode"):
         decoder.decode(data, 300, 60)
-    assert (decoder.decode(encode(COLOUR), 1, 60).pixels == COLOUR).all()
+    assert (decoder.decode(GOOD, 1, 60).pixels == COLOUR).all()
 
 
 def test_a_file_made_to_be_large_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,14 +120,14 @@ def test_a_file_made_to_be_large_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
     decoder = Decoder()
     with pytest.raises(TooLarge, match="too much memory"):
         decoder.decode(stream.getvalue(), 300, 120)
-    assert (decoder.decode(encode(COLOUR), 1, 60).pixels == COLOUR).all()
+    assert (decoder.decode(GOOD, 1, 60).pixels == COLOUR).all()
     decoder.close()
 
 
 def test_the_time_that_is_left_is_kept(decoder: Decoder) -> None:
     with pytest.raises(DeadlineExceeded):
         decoder.decode(scans(6000), 300, 0.05)
-    assert (decoder.decode(encode(COLOUR), 1, 60).pixels == COLOUR).all()
+    assert (decoder.decode(GOOD, 1, 60).pixels == COLOUR).all()
 
 
 def test_a_child_that_was_killed_is_replaced() -> None:
@@ -134,15 +136,15 @@ def test_a_child_that_was_killed_is_replaced() -> None:
     assert decoder._child is not None
     os.kill(decoder._child.pid, signal.SIGKILL)
     decoder._child.wait()
-    assert (decoder.decode(encode(COLOUR), 1, 60).pixels == COLOUR).all()
+    assert (decoder.decode(GOOD, 1, 60).pixels == COLOUR).all()
     decoder.close()
 
 
 def test_many_frames_leave_nothing_open(decoder: Decoder) -> None:
-    decoder.decode(encode(COLOUR), 1, 60)
+    decoder.decode(GOOD, 1, 60)
     before = len(list(Path("/proc/self/fd").iterdir()))
     for _ in range(50):
-        decoder.decode(encode(COLOUR), 1, 60)
+        decoder.decode(GOOD, 1, 60)
     assert len(list(Path("/proc/self/fd").iterdir())) <= before + 1
 
 
@@ -153,3 +155,23 @@ def test_the_child_ends_with_its_parent() -> None:
     assert decoder._socket is not None
     decoder._socket.close()
     assert decoder._child.wait(10) == 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"), [("PNG", {}), ("JPEG", {}), ("JPEG", {"progressive": True}), ("TIFF", {})]
+)
+def test_only_plain_formats_are_decoded_in_place(kind: str, options: dict[str, bool]) -> None:
+    decoder = Decoder()
+    data = encode(COLOUR, kind, **options)
+    assert (decoder.decode(data, 1, 60).pixels == image.decode(data, 1).pixels).all()
+    assert (decoder.pid == 0) == (kind in ("PNG", "JPEG") and not options)
+    decoder.close()
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+def test_a_plain_file_with_a_fault_goes_to_the_child(kind: str) -> None:
+    decoder = Decoder()
+    frame = decoder.decode(encode(COLOUR, kind)[:-40], 1, 60)
+    assert frame.truncated
+    assert decoder.pid
+    decoder.close()

@@ -127,7 +127,7 @@ def test_a_second_reader_agrees() -> None:
     for kind, compression in product(["u8", "u16"], ["none", "lzw", "deflate", "packbits"]):
         for picture, photometric in ((GREY, "minisblack"), (COLOUR, "rgb")):
             data = write(samples(picture, kind), photometric=photometric, compression=compression)
-            read = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+            read: npt.NDArray[Any] = np.asarray(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED))
             read = read[..., ::-1] if read.ndim == 3 else read
             assert close(decode(data), read if kind == "u8" else (read >> 8).astype(np.uint8))
 

@@ -6,8 +6,10 @@ import io
 import random
 import struct
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import tifffile
 from files import encode
 from PIL import Image, features
@@ -41,7 +43,7 @@ def corpus() -> dict[str, bytes]:
         "pbm plain": b"P1 48 4\n" + b"01" * 96,
         **({"avif": encode(_SMOOTH, "AVIF")} if features.check("avif") else {}),
     }
-    for name, samples, options in (
+    tiffs: tuple[tuple[str, npt.NDArray[Any], dict[str, Any]], ...] = (
         ("lzw", _COLOUR, {"compression": "lzw", "photometric": "rgb"}),
         ("deflate tiles", _COLOUR, {"compression": "deflate", "photometric": "rgb", "tile": (16, 16)}),
         ("16 bits", _COLOUR.astype(np.uint16) << 4, {"photometric": "rgb", "rowsperstrip": 8}),
@@ -50,7 +52,8 @@ def corpus() -> dict[str, bytes]:
         ("min is white", _GREY, {"photometric": "miniswhite", "bitspersample": 8}),
         ("12 bits", _GREY.astype(np.uint16) << 4, {"bitspersample": 12}),
         ("big", _GREY, {"bigtiff": True}),
-    ):
+    )
+    for name, samples, options in tiffs:
         stream = io.BytesIO()
         tifffile.imwrite(stream, samples, metadata=None, **{"bigtiff": False, **options})
         found[f"tiff {name}"] = stream.getvalue()
@@ -58,7 +61,7 @@ def corpus() -> dict[str, bytes]:
 
 
 def _flip(data: bytearray, rng: random.Random, _: list[bytes]) -> None:
-    for _ in range(rng.choice((1, 1, 2, 8, 64))):
+    for _bit in range(rng.choice((1, 1, 2, 8, 64))):
         data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
 
 

@@ -110,15 +110,18 @@ def test_only_thresholded_pictures_are_near_binary() -> None:
 def test_a_thresholded_scene_is_learnt_as_its_negative(
     bright_copper: bool, copper: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Thresholded: copper 0 on 255, shown as 255 on 0. A camera's picture: copper 150 on 40, shown as it is."""
+    """Thresholded: copper 0 on 255, shown as 255 on 0. A camera's picture, in colour: shown as it is."""
     monkeypatch.setattr(augment, "CONTRAST", 0.0)
     monkeypatch.setattr(augment, "SCALED", 0.0)
     image = np.full((640, 640), 255 if copper == 0 else 40, np.uint8)
     image[:, ::4] = copper
+    if copper:
+        image = np.stack([image, image // 2, image // 3], axis=2)
     scene = Scene(image, np.empty((0, 4), np.float32), np.empty(0, np.int64))
     crop = augment.crop(scene, 320, np.random.default_rng(2), bright_copper=bright_copper)
     shown = 255 if copper == 0 and bright_copper else copper
-    assert (crop.image == shown).mean() == pytest.approx(0.25)
+    first = crop.image[..., 0] if crop.image.ndim == 3 else crop.image
+    assert (first == shown).mean() == pytest.approx(0.25)
 
 
 @pytest.mark.parametrize(("width", "expected"), [(80, [IGNORED]), (34, [0])])

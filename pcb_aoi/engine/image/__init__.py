@@ -86,7 +86,8 @@ class Limits:
 def _levels(pixels: UInt8) -> int:
     """From how dark to how bright the picture goes, in grey levels, but for one pixel in a thousand at either end."""
     step = max(1, math.isqrt(pixels.shape[0] * pixels.shape[1] // _SAMPLES))
-    low, high = np.quantile(pixels[::step, ::step], (0.001, 0.999), method="nearest")
+    few = np.bincount(pixels[::step, ::step].ravel(), minlength=256).cumsum()
+    low, high = np.searchsorted(few, (0.001 * few[-1], 0.999 * few[-1]))
     return int(high) - int(low) + 1
 
 
@@ -136,7 +137,7 @@ def _read(data: bytes, limits: Limits) -> Frame:
 
 
 def _pnm(data: bytes, limits: Limits) -> Frame:
-    head = pnm.Header(data)
+    head = pnm.PnmHeader(data)
     limits.check(head.width, head.height)
     samples, rows = pnm.read(data, head)
     if not rows:
@@ -152,7 +153,7 @@ def _tiff(data: bytes, limits: Limits) -> Frame:
     return Frame(_turned(picture.pixels, picture.orientation), "TIFF", picture.mode, picture.missing > 0)
 
 
-def _png(data: bytes, head: png.Header, limits: Limits) -> Frame:
+def _png(data: bytes, head: png.PngHeader, limits: Limits) -> Frame:
     """Read a PNG, if need be a second time after its repair."""
     limits.check(head.width, head.height)
     read = _png_of_16_bits if head.bits == 16 and head.colour else _pillow_strictly
@@ -190,7 +191,7 @@ def _pillow(data: bytes, limits: Limits) -> Frame:
         with _opened(data, limits, 0) as black, _opened(data, limits, 255) as white:
             if not (np.asarray(black) == np.asarray(white)).any():
                 raise _bad(first)
-            return replace(_frame(black), truncated=True)
+            return replace(frame_of(black), truncated=True)
     except UnsupportedImage:
         raise first if isinstance(first, UnsupportedImage) else _bad(first) from first
     except _UNREADABLE as error:
@@ -201,10 +202,11 @@ def _pillow(data: bytes, limits: Limits) -> Frame:
 
 def _pillow_strictly(data: bytes, limits: Limits) -> Frame:
     with _opened(data, limits) as image:
-        return _frame(image)
+        return frame_of(image)
 
 
-def _frame(image: Image.Image) -> Frame:
+def frame_of(image: Image.Image) -> Frame:
+    """Take the pixels of a picture that Pillow has loaded."""
     return Frame(_pixels(_upright(image)), image.format or "?", image.mode, False)
 
 

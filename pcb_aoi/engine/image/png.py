@@ -20,7 +20,7 @@ _STEP = 1 << 16
 
 
 @dataclass(frozen=True)
-class Header:
+class PngHeader:
     """IHDR of a PNG file."""
 
     width: int
@@ -39,16 +39,16 @@ class Header:
         return [(rows, 1 + (columns * bits + 7) // 8) for rows, columns in sizes if rows > 0 and columns > 0]
 
 
-def header(data: bytes) -> Header | None:
+def header(data: bytes) -> PngHeader | None:
     """Read IHDR; None when these bytes are no PNG, or one whose header is damaged."""
     if not data.startswith(SIGNATURE) or data[12:16] != b"IHDR" or len(data) < 29:
         return None
     width, height, bits, colour, _, _, interlace = struct.unpack(">IIBBBBB", data[16:29])
     known = colour in _SAMPLES and bits in (1, 2, 4, 8, 16) and 0 < width < 1 << 31 and 0 < height < 1 << 31
-    return Header(width, height, bits, colour, interlace == 1) if known else None
+    return PngHeader(width, height, bits, colour, interlace == 1) if known else None
 
 
-def repair(data: bytes, head: Header) -> tuple[bytes, bool]:
+def repair(data: bytes, head: PngHeader) -> tuple[bytes, bool]:
     """Return (file, whole): a PNG of the rows that inflate, all checksums right, other text and metadata left out.
 
     Missing rows are black. `whole` says that none is missing.
@@ -114,7 +114,7 @@ def _last_bytes(inflater: zlib._Decompress, piece: bytes) -> bytes:
     return bytes(out)
 
 
-def _whole_rows(pixels: bytes, head: Header) -> bytes:
+def _whole_rows(pixels: bytes, head: PngHeader) -> bytes:
     """Cut after the last whole row, and before the first row with a filter that does not exist."""
     at = 0
     for rows, stride in head.passes:

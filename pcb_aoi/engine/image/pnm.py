@@ -17,7 +17,7 @@ _COMMENT = re.compile(rb"#[^\r\n]*")
 _CHANNELS = {b"P1": 1, b"P2": 1, b"P3": 3, b"P4": 1, b"P5": 1, b"P6": 3}
 
 
-class Header:
+class PnmHeader:
     """Size and white level of a PNM file, read before any sample is.
 
     Raises:
@@ -46,7 +46,7 @@ def is_pnm(data: bytes) -> bool:
     return data[:2] in _CHANNELS and data[2:3].isspace()
 
 
-def read(data: bytes, header: Header) -> tuple[Samples, int]:
+def read(data: bytes, header: PnmHeader) -> tuple[Samples, int]:
     """Return (samples, rows): (H, W) or (H, W, 3) of uint8 or uint16, and how many rows are whole.
 
     The rest is black. Samples are scaled to the whole range of their type unless the white level is that already.

@@ -1,6 +1,6 @@
 """Write into samples/*/truth.json which of the shipped weights find every planted defect of each board.
 
-    python -m training.found_by
+    python -m boards.found_by
 
 `deploy.sh` posts a board to each function after a deployment. Weights that are named there must find all of it;
 others, a user's own among them, are asked for a valid answer only. Run it after the weights or the samples changed.

@@ -28,7 +28,7 @@ ASK_SECONDS = 60
 
 
 @dataclass(frozen=True)
-class Server:
+class RunningServer:
     """A process that wrote its record into this checkout's state folder."""
 
     root: Path
@@ -117,11 +117,11 @@ def record_path(root: Path) -> Path:
     return root / ".run" / "embedded.json"
 
 
-def find(root: Path) -> Server | None:
+def find(root: Path) -> RunningServer | None:
     """Return this checkout's server; None when it does not run."""
     try:
         record = json.loads(record_path(root).read_text("utf-8"))
-        server = Server(
+        server = RunningServer(
             root=root,
             pid=int(record["pid"]),
             start=str(record["start"]),
@@ -135,7 +135,7 @@ def find(root: Path) -> Server | None:
     return server if server.alive() else None
 
 
-def launch(root: Path, command: list[str | Path], port: int, previous: Server | None) -> Server:
+def launch(root: Path, command: list[str | Path], port: int, previous: RunningServer | None) -> RunningServer:
     """Start a server in the background and wait until it serves; then until `previous` has finished its calls.
 
     Raises:
@@ -179,7 +179,7 @@ def launch(root: Path, command: list[str | Path], port: int, previous: Server | 
     return server
 
 
-def _ready(root: Path, child: subprocess.Popen[bytes]) -> Server | None:
+def _ready(root: Path, child: subprocess.Popen[bytes]) -> RunningServer | None:
     deadline = time.monotonic() + START_SECONDS
     while child.poll() is None:
         server = find(root)
@@ -191,7 +191,7 @@ def _ready(root: Path, child: subprocess.Popen[bytes]) -> Server | None:
     return None
 
 
-def _not_ready(late: bool, previous: Server | None) -> NoReturn:
+def _not_ready(late: bool, previous: RunningServer | None) -> NoReturn:
     why = (
         (f"{START_SECONDS} 秒内没有就绪", f"not ready within {START_SECONDS} s")
         if late

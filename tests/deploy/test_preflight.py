@@ -1,0 +1,70 @@
+"""What is looked at before anything changes. The messages themselves are tested from the command line, by bats."""
+
+from __future__ import annotations
+
+import platform
+import socket
+from dataclasses import replace
+
+import pytest
+from deploy_world import World, function
+
+from deploy import preflight, say
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "less"),
+    [("1.9.9", "1.13.0", True), ("1.13.0", "1.13.0", False), ("1.13.16", "1.13.2", False), ("28.9", "29", True)],
+)
+def test_versions_are_compared_as_numbers(one: str, other: str, less: bool) -> None:
+    assert preflight.older(one, other) is less
+
+
+@pytest.mark.parametrize(
+    ("version", "arch", "expected"),
+    [
+        ("1.13.0", "amd64", ["alpine:3.17", "onbuild:1.13.0-amd64", "quay.io/nuclio/uhttpc:0.0.1-amd64"]),
+        ("1.14.1", "arm64", ["alpine:3.20", "onbuild:1.14.1-arm64", "quay.io/nuclio/uhttpc:0.0.1-arm64"]),
+        ("1.16.3", "arm64", ["alpine:3.20", "onbuild:1.16.3-arm64", "gcr.io/iguazio/uhttpc:0.0.3-arm64"]),
+    ],
+)
+def test_helper_images_are_of_nuctls_version_and_architecture(version: str, arch: str, expected: list[str]) -> None:
+    found = preflight.helper_images(version, arch)
+    assert [name.endswith(end) for name, end in zip(found, expected, strict=True)] == [True] * 3
+
+
+@pytest.mark.parametrize(
+    ("said", "machine", "arch"), [("arm64", "x86_64", "arm64"), ("", "aarch64", "arm64"), ("", "x86_64", "amd64")]
+)
+def test_the_architecture_is_nuctls_or_the_machines(
+    world: World, monkeypatch: pytest.MonkeyPatch, said: str, machine: str, arch: str
+) -> None:
+    tail = f", Arch: {said}" if said else ""
+    world.fake("nuctl", f"echo 'Label: 1.14.1, Git commit: x{tail}'\n")
+    monkeypatch.setattr(platform, "machine", lambda: machine)
+    assert preflight.tools(world.options).arch == arch
+
+
+def test_a_dry_run_names_what_is_missing_and_goes_on(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    world.remove("nuctl")
+    world.fake("docker", "exit 1\n")
+    with pytest.raises(say.Fatal):
+        preflight.tools(world.options)
+    capsys.readouterr()
+    preflight.tools(replace(world.options, dry_run=True))
+    error = capsys.readouterr().err
+    assert "no answer from Docker" in error
+    assert "nuctl is missing" in error
+
+
+def test_a_port_is_free_or_its_own(world: World) -> None:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        sock.listen()
+        taken = function(port=sock.getsockname()[1])
+        with pytest.raises(say.Fatal):
+            preflight.port_free(taken, "nuclio-nuclio-pcb-inner-layer")
+        world.fake("docker", f"echo 0.0.0.0:{taken.port}\n")
+        preflight.port_free(taken, "nuclio-nuclio-pcb-inner-layer")
+    world.fake("docker", "exit 1\n")
+    preflight.port_free(taken, "nuclio-nuclio-pcb-inner-layer")
