@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pcb_aoi.config.settings import Settings
-from pcb_aoi.engine import channels
+from pcb_aoi.engine import arrange
 from pcb_aoi.engine.detections import Float32
 from pcb_aoi.engine.heads import base, listed, objectness, yolov8
 from pcb_aoi.engine.runtime import Runtime
@@ -102,7 +102,7 @@ def trial(signature: Signature, weights: bytes, tile: int, settings: Settings) -
     picture = np.random.default_rng(0).integers(64, 192, (1, 3, tile, tile), dtype=np.uint8)
     unit = image.type != "tensor(uint8)"
     try:
-        item = channels.arrange(picture.astype(np.float32) / np.float32(255) if unit else picture, image.shape)
+        item = arrange.arrange(picture.astype(np.float32) / np.float32(255) if unit else picture, image.shape)
     except ValueError as error:
         raise ModelError(f"the weights take {image}, a tile of {tile} px feeds {error}") from None
     return network.run(item)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from pcb_aoi.config import classes
 from pcb_aoi.config.model_config import ModelConfig
 from pcb_aoi.config.settings import Settings
-from pcb_aoi.engine import channels, heads, layout
+from pcb_aoi.engine import arrange, heads, layout
 from pcb_aoi.engine.detections import Detections, Float32
 from pcb_aoi.engine.heads.base import Array, Candidates
 from pcb_aoi.engine.runtime import Runtime
@@ -92,7 +92,7 @@ class Model:
 
     def _arrange(self, items: Array) -> Array:
         try:
-            return channels.arrange(items, self.runtime.input_shape)
+            return arrange.arrange(items, self.runtime.input_shape)
         except ValueError as error:
             raise ModelError(
                 f"{self._config.model}: model.yaml's tile {self._config.tile} with head {self._config.head} feeds "
