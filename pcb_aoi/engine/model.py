@@ -96,5 +96,13 @@ class Model:
         except ValueError as error:
             raise ModelError(
                 f"{self._config.model}: model.yaml's tile {self._config.tile} with head {self._config.head} feeds "
-                f"{error}, the weights take {self.runtime.input_shape}"
+                f"{error}, the weights take {self.runtime.input_shape}; {self._cure()}"
             ) from None
+
+    def _cure(self) -> str:
+        """Say what to write into model.yaml, or how to export, for weights of another input."""
+        try:
+            side = layout.side(self.runtime.signature)
+        except ModelError as error:
+            return str(error)
+        return f"请写 / write tile: {side}" if side != self._config.tile else "another head may feed them"

@@ -15,6 +15,7 @@ from layouts import SLUGS
 from PIL import Image
 
 from pcb_aoi.commands import frames
+from pcb_aoi.config import model_edit
 from pcb_aoi.config.model_config import ModelConfig
 from pcb_aoi.engine import heads
 from pcb_aoi.engine.detections import Detections
@@ -71,6 +72,16 @@ WRITTEN = {
     "Chinese": ("划伤", "短路", "毛刺", "开路", "缺口", "杂物", "残铜", "针孔"),
     "English": ("Scratch", "Short", "Spur", "Open", "Nick", "Foreign object", "Residual copper", "Pinhole"),
     "aliases": ("刮伤", "桥接", "Protrusion", "断线", "mouse_bite", "异物", "Spurious-Copper", "砂眼"),
+    "a public set's words": (
+        "Conductor Scratch",
+        "short_circuit",
+        "spur",
+        "open_circuit",
+        "mouse_bite",
+        "foreign material",
+        "spurious_copper",
+        "pin-hole",
+    ),
     "pinyin": ("huashang", "duan_lu", "Mao Ci", "KAILU", "quekou", "zawu", "canTong", "zhenkong"),
     "case and width": (
         "ＳＣＲＡＴＣＨ",
@@ -292,6 +303,25 @@ def test_the_refusal_names_the_head_to_write(tmp_path: Path, name: str, wrong: s
     assert adopt(root, str(file), *case.told)[0] == 0
     path = folder_of(root) / "model.yaml"
     path.write_text(path.read_text("utf-8").replace(f"head: {case.head} #", f"head: {wrong} #"), "utf-8")
+    with pytest.raises(ModelError, match=message):
+        Detector.load(folder_of(root))
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        ((1, 3, 256, 256), r"feeds \(B, 3, 128, 128\), .*write tile: 256"),
+        ((1, 3, 96, 128), "export it square, imgsz=128"),
+    ],
+)
+def test_another_size_than_model_yaml_says_is_told(
+    root: Path, brought: Callable[..., str], shape: tuple[int, ...], message: str
+) -> None:
+    assert adopt(root, brought())[0] == 0
+    data, path = Path(brought(shape=shape)).read_bytes(), folder_of(root) / "model.yaml"
+    (folder_of(root) / "model.onnx").write_bytes(data)
+    digest = hashlib.sha256(data).hexdigest()
+    path.write_text(model_edit.put(path.read_text("utf-8"), {"sha256": f'"{digest}"'}), "utf-8")
     with pytest.raises(ModelError, match=message):
         Detector.load(folder_of(root))
 
