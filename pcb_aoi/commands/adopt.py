@@ -227,7 +227,8 @@ def _say_batch(trial: Path) -> None:
 
 def _install(trial: Path, folder: Path, config: ModelConfig) -> None:
     """Put the new files in place of the old ones, which are kept; a half-written file never takes a place."""
-    previous.keep(folder)
+    if config.sha256 != ModelConfig.load(folder / "model.yaml").sha256:  # else the same file, with other options
+        previous.keep(folder)
     for name in (config.weights, "model.yaml"):
         beside = folder / f".{name}.new"
         shutil.copyfile(trial / name, beside)

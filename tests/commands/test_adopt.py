@@ -220,6 +220,17 @@ def test_the_old_model_is_kept_and_comes_back(root: Path, brought: Callable[...,
     assert files(folder_of(root)) == second
 
 
+def test_the_same_file_with_other_options_is_no_other_version(root: Path, brought: Callable[..., str]) -> None:
+    """Going back after a second try at the frame must not end at the first try."""
+    assert adopt(root, brought("open"))[0] == 0
+    first = files(folder_of(root))
+    path = brought("short", name="second.onnx")
+    assert adopt(root, path)[0] == 0
+    assert adopt(root, path, "--frame", "whole")[0] == 0
+    assert adopt(root, "--back")[0] == 0
+    assert files(folder_of(root)) == first
+
+
 def test_there_is_nothing_to_go_back_to_at_first(root: Path) -> None:
     status, text = adopt(root, "--back")
     assert status == 1
