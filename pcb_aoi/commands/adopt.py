@@ -190,11 +190,10 @@ def _prepared(folder: Path, place: Path, data: bytes, plan: Adoption, args: argp
         values["overlap"] = str(plan.tile // 4)
     if args.threshold is not None or not own:
         values["threshold"] = f"{THRESHOLD if args.threshold is None else args.threshold:g}"
-    added: dict[str, str | None] = {"frame": args.frame}
+    added: dict[str, str | None] = {"frame": args.frame, "scale": None}
     if args.um_per_px is not None:
         pitch = f"{args.um_per_px:g}"
         values["um_per_px"] = f"{{native: {pitch}, min: {pitch}, max: {pitch}}}"
-        added["scale"] = None
     elif args.scale is not None or not own:
         added["scale"] = f"{1 if args.scale is None else args.scale:g}"
     text = model_edit.put((folder / "model.yaml").read_text("utf-8"), values)

@@ -220,6 +220,17 @@ def test_the_old_model_is_kept_and_comes_back(root: Path, brought: Callable[...,
     assert files(folder_of(root)) == second
 
 
+def test_the_projects_own_export_keeps_its_threshold_and_pitch(root: Path, brought: Callable[..., str]) -> None:
+    before = ModelConfig.load(folder_of(root) / "model.yaml")
+    shipped = layout_cases.ROOT / "functions" / FUNCTION / "model.onnx"
+    status, text = adopt(root, str(shipped))
+    assert status == 0, text
+    after = ModelConfig.load(folder_of(root) / "model.yaml")
+    assert (after.head, after.sha256, after.tile) == ("pcb", before.sha256, before.tile)
+    assert (after.threshold, after.pitch, after.fixed_scale) == (before.threshold, before.pitch, None)
+    assert after.exclusive == before.exclusive
+
+
 def test_the_same_file_with_other_options_is_no_other_version(root: Path, brought: Callable[..., str]) -> None:
     """Going back after a second try at the frame must not end at the first try."""
     assert adopt(root, brought("open"))[0] == 0
