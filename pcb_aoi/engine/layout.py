@@ -84,7 +84,7 @@ def side(signature: Signature) -> int:
 
 def _imgsz(metadata: Mapping[str, str]) -> list[int]:
     try:
-        value = ast.literal_eval(metadata.get("imgsz", "[]"))
+        value = ast.literal_eval(metadata.get("imgsz") or metadata.get("tile", "[]"))  # `tile`: this project's
     except (ValueError, SyntaxError):
         return []
     return [value, value] if isinstance(value, int) else [int(length) for length in value][:2]
