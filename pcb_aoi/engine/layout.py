@@ -85,9 +85,9 @@ def side(signature: Signature) -> int:
 def _imgsz(metadata: Mapping[str, str]) -> list[int]:
     try:
         value = ast.literal_eval(metadata.get("imgsz") or metadata.get("tile", "[]"))  # `tile`: this project's
-    except (ValueError, SyntaxError):
+        return [value, value] if isinstance(value, int) else [int(length) for length in value][:2]
+    except (ValueError, SyntaxError, TypeError):
         return []
-    return [value, value] if isinstance(value, int) else [int(length) for length in value][:2]
 
 
 def trial(signature: Signature, weights: bytes, tile: int, settings: Settings) -> list[Float32]:
