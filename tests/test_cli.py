@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 CALLS = {
     "labels": ("labels", "inner-layer"),
     "check": ("check", "--function", "inner-layer"),
+    "adopt": ("adopt", "--help"),
     "annotate": ("annotate", "functions/inner-layer", "samples/inner-layer/grey.jpg"),
     "sync": ("sync", "--help"),
     "demo": ("demo", "--help"),

@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 
-from pcb_aoi.config import weights
+from pcb_aoi.config import previous, weights
 from pcb_aoi.config.model_config import ModelConfig
 from pcb_aoi.engine import polarity
 from training import traits
@@ -112,13 +112,11 @@ def finetune(args: argparse.Namespace) -> int:
     folder = args.root / "functions" / args.function
     config = ModelConfig.load(folder / "model.yaml")
     if config.head != "pcb":
-        raise function_versions.VersionError(
-            f"{folder}: head {config.head}: only weights of this project can be fine-tuned"
-        )
+        raise previous.VersionError(f"{folder}: head {config.head}: only weights of this project can be fine-tuned")
     content = weights.read(folder, config)
     old = onnx.load_from_string(content)
     if tuple(model_file.slugs(old)) != config.slugs:
-        raise function_versions.VersionError(f"{folder}: the labels of the weights are not those of model.yaml")
+        raise previous.VersionError(f"{folder}: the labels of the weights are not those of model.yaml")
     read = Report()
     found = export_options.entries(args, args.root / "labelmaps" / f"{args.function}.yaml", read)
     parts, rule = split.split(found, args.held_out)
@@ -188,7 +186,7 @@ def run(args: argparse.Namespace) -> int:
     """Fine-tune, or go back; what the user can put right is told in one line."""
     try:
         if args.rollback:
-            left, now = function_versions.roll_back(args.root / "functions" / args.function)
+            left, now = previous.swap(args.root / "functions" / args.function)
             print(f"{args.function}: {left} -> {now}")
             tell_next(args.function)
             return 0

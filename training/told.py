@@ -8,7 +8,6 @@ from training.annotated.export_archive import ArchiveError
 from training.annotated.formats import FormatError
 from training.annotated.label_names import UnknownLabelError
 from training.data.store import NoBoards
-from training.weights.function_versions import VersionError
 from training.weights.model_file import ModelFileError
 
 TOLD = (
@@ -19,5 +18,4 @@ TOLD = (
     NoBoards,
     PcbAoiError,
     UnknownLabelError,
-    VersionError,
 )

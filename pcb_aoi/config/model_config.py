@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
 from pcb_aoi.config import yaml_file
+from pcb_aoi.config.classes import DROP
 from pcb_aoi.config.labelmap import LANGUAGES
 from pcb_aoi.engine import heads
 from pcb_aoi.errors import ConfigError
 
+FRAMES = ("tiles", "whole")
 OFF = 0.15
 """Of the native pitch: from there on, an image is scaled to it."""
 
@@ -56,6 +59,16 @@ class ModelConfig:
     """Per label: slug, Chinese and English."""
     exclusive: tuple[tuple[int, ...], ...] = ()
     """Groups of labels of which one object can only be one: of two boxes at one place the surer is answered."""
+    classes: Mapping[int | str, str] | None = None
+    """Number or name of a class of the weights -> slug, or DROP; None: the weights' classes are the labels."""
+    frame: str = "tiles"
+    """`tiles`: cut at the model's scale; `whole`: the whole picture brought to one tile."""
+    fixed_scale: float | None = None
+    """Model pixels per image pixel, whatever the pitch."""
+
+    def scale(self, um_per_px: float | None) -> float:
+        """Return model pixels per image pixel of tiles; `um_per_px` is the picture's pitch, None: unknown."""
+        return self.pitch.scale(um_per_px) if self.fixed_scale is None else self.fixed_scale
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -66,7 +79,10 @@ class ModelConfig:
         """
         keys = {"model", "version", "weights", "sha256", "head", "tile", "overlap", "um_per_px", "threshold"}
         data = yaml_file.check_keys(
-            str(path), yaml_file.load(path), keys | {"language", "labels"}, optional={"exclusive"}
+            str(path),
+            yaml_file.load(path),
+            keys | {"language", "labels"},
+            optional={"exclusive", "classes", "frame", "scale"},
         )
         sha256 = data["sha256"]
         if sha256 is not None and not re.fullmatch(r"[0-9a-f]{64}", str(sha256)):
@@ -113,7 +129,27 @@ class ModelConfig:
             names=tuple(names),
             spellings=tuple((label["slug"], label["zh"], label["en"]) for label in labels),
             exclusive=exclusive,
+            classes=_classes(f"{path}: classes", data["classes"], slugs) if "classes" in data else None,
+            frame=_frame(f"{path}: frame", data.get("frame", "tiles")),
+            fixed_scale=yaml_file.number(f"{path}: scale", data["scale"], 0.05, 20) if "scale" in data else None,
         )
+
+
+def _classes(where: str, data: object, slugs: list[str]) -> dict[int | str, str]:
+    if not isinstance(data, dict) or not data:
+        raise ConfigError(f'{where} must map classes of the weights (number or name) to slugs or "{DROP}"')
+    for key, slug in data.items():
+        if isinstance(key, bool) or not isinstance(key, int | str) or (isinstance(key, int) and not 0 <= key < 10_000):
+            raise ConfigError(f"{where}: a key must be a class's number or its name in quotes, got {key!r}")
+        if slug not in (*slugs, DROP):
+            raise ConfigError(f'{where}: {key!r}: {slug!r} is none of the labels {", ".join(slugs)}, nor "{DROP}"')
+    return data
+
+
+def _frame(where: str, value: object) -> str:
+    if value not in FRAMES:
+        raise ConfigError(f"{where} must be one of {', '.join(FRAMES)}; got {value!r}")
+    return str(value)
 
 
 def _exclusive(where: str, groups: object, slugs: list[str]) -> tuple[tuple[int, ...], ...]:

@@ -35,6 +35,35 @@ def put(text: str, values: Mapping[str, str]) -> str:
     return text
 
 
+def put_optional(text: str, key: str, new: str | None) -> str:
+    """Return `text` with a key that need not be there set to `new`, or without it where that is None.
+
+    A new line stands before `language`, which every model.yaml has.
+
+    Raises:
+        ConfigError: the key stands in several lines, or there is no line `language:`.
+    """
+    if re.search(rf"(?m)^{re.escape(key)}:", text):
+        return put(text, {key: new}) if new is not None else re.sub(rf"(?m)^{re.escape(key)}:.*\n", "", text)
+    return text if new is None else _before_language(text, f"{key}: {new}\n")
+
+
+def put_classes(text: str, lines: Iterable[str]) -> str:
+    """Return `text` with these lines under `classes:`, in place of those there.
+
+    Raises:
+        ConfigError: there is no line `language:`.
+    """
+    text = re.sub(r"(?m)^classes:.*\n(?:[ \t]+.*\n)*", "", text)
+    body = "".join(f"  {line}\n" for line in lines)
+    return _before_language(text, f"classes: # class of the weights: label\n{body}")
+
+
+def _before_language(text: str, new: str) -> str:
+    start = _line(text, "language").start()
+    return text[:start] + new + text[start:]
+
+
 def put_labels(text: str, labels: Iterable[Label]) -> str:
     """Return `text` with these labels. They stand last in model.yaml: all from the key on is written anew.
 

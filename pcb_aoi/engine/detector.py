@@ -14,7 +14,7 @@ import numpy.typing as npt
 from pcb_aoi.config import weights
 from pcb_aoi.config.model_config import ModelConfig
 from pcb_aoi.config.settings import Settings
-from pcb_aoi.engine import merge, polarity, tiles
+from pcb_aoi.engine import merge, polarity, tiles, whole
 from pcb_aoi.engine.detections import Detections
 from pcb_aoi.engine.model import Model
 from pcb_aoi.errors import DeadlineExceeded, ModelError
@@ -76,7 +76,6 @@ class Detector:
         settings = settings or Settings()
         config = ModelConfig.load(folder / "model.yaml")
         model = Model(weights.read(folder, config), config, settings)
-        weights.check_classes(model.metadata, config)
         return cls(config, model, settings)
 
     @property
@@ -100,13 +99,13 @@ class Detector:
         threshold = self.threshold if threshold is None else threshold
         watch, bad = Stopwatch(), 0
         height, width = image.shape[:2]
-        scale = self.config.pitch.scale(self.settings.um_per_px)
-        grid = tiles.plan(height, width, self.config.tile, self.config.overlap, scale)
+        grid = self._grid(height, width)
         self._check_time(len(grid), deadline)
         negative, doubt = self._polarity(image)
         merging = merge.Merge(self._rules, grid, threshold)
         watch.lap("tile")
-        for first, batch in tiles.batches(image, grid, self.model.runtime.batch):
+        cut = tiles.batches(image, grid, self.model.runtime.batch) if grid.fit is None else whole.batches(image, grid)
+        for first, batch in cut:
             if negative:
                 np.bitwise_not(batch, out=batch)
             watch.lap("tile")
@@ -125,6 +124,12 @@ class Detector:
         watch.lap("merge")
         notes = (*doubt, *self._warnings(height, width, merging.over, bad))
         return Result(result, len(grid), watch.ms, notes)
+
+    def _grid(self, height: int, width: int) -> tiles.Grid:
+        if self.config.frame == "whole":
+            return whole.plan(height, width, self.config.tile, self.model.fit)
+        scale = self.config.scale(self.settings.um_per_px)
+        return tiles.plan(height, width, self.config.tile, self.config.overlap, scale)
 
     def _polarity(self, image: UInt8) -> tuple[bool, tuple[str, ...]]:
         """Whether the weights see the picture's negative, and what is to be said about it."""
@@ -154,6 +159,8 @@ class Detector:
             notes.append(f"{over} detections over the limit were dropped: the threshold is too low for this frame")
         if bad:
             notes.append(f"{bad} output tensors held numbers that are not finite; those rows were dropped")
+        if self.config.frame == "whole" or self.config.fixed_scale is not None:
+            return tuple(notes)  # the pitch that these weights were trained at is not known
         if given is not None and given > _HOPELESS * pitch.max:
             notes.append(f"{given:g} um/px is too coarse for this model ({pitch.min:g} to {pitch.max:g} um/px)")
         if given is None and max(height, width) * pitch.min > _LONGEST_PANEL_UM:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ import onnxruntime as ort
 from pcb_aoi.config.settings import MIB, Settings
 from pcb_aoi.engine.cores import usable_cores
 from pcb_aoi.engine.detections import Float32
+from pcb_aoi.engine.signature import Port, Signature
 from pcb_aoi.errors import ModelError, OutOfMemory
 
 log = logging.getLogger(__name__)
@@ -32,24 +34,38 @@ _OUT_OF_MEMORY = ("failed to allocate memory", "out of memory", "cudnn_status_al
 class Runtime:
     """One loaded network. `run` is not for several threads at once: the caller holds a lock or is alone."""
 
-    def __init__(self, weights: bytes, settings: Settings, *, batched: bool = True) -> None:
+    def __init__(
+        self,
+        weights: bytes,
+        settings: Settings,
+        *,
+        batched: bool = True,
+        constants: Mapping[str, Array] | None = None,
+    ) -> None:
         """Load the bytes of an ONNX file and verify the provider; `warm_up` comes next.
 
-        `batched`: every output has the batch in front, which is then checked.
+        Args:
+            weights: the file's content.
+            settings: device, threads, batch.
+            batched: every output has the batch in front, which is then checked; else items go one a call.
+            constants: what further inputs take for each item, without the batch in front.
 
         Raises:
             ModelError: the file is no usable ONNX model, or would run on another device than the one asked for.
             OutOfMemory: the weights do not fit.
         """
         self._weights, self._settings, self._batched = weights, settings, batched
+        self._constants = dict(constants or {})
         self._load()
         self.metadata: dict[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
-        self.input_shape: tuple[int | str | None, ...] = tuple(self._session.get_inputs()[0].shape)
-        """As the file says: a name or None is any length."""
+        self.signature = signature(self._session)
+        """As the file says."""
+        self.input_shape = next(port.shape for port in self.signature.inputs if port.name == self._input_name)
         on_gpu = self.provider != _PROVIDERS["cpu"]
         # cuDNN searches its algorithms anew for every shape, so a GPU always gets full batches.
         self._always_full = on_gpu or self._frozen_batch is not None
-        self.batch: int = self._frozen_batch or settings.batch or (_GPU_BATCH if on_gpu else _CPU_BATCH)
+        wanted = settings.batch or (_GPU_BATCH if on_gpu else _CPU_BATCH)
+        self.batch: int = self._frozen_batch or (wanted if batched else 1)
         """Items a call; halved when memory runs out."""
         self.seconds_per_item = 0.0
 
@@ -109,9 +125,11 @@ class Runtime:
         count = len(items)
         if self._always_full and count < self.batch:
             items = np.concatenate([items, np.zeros((self.batch - count, *items.shape[1:]), items.dtype)])
-        feed = items.astype(self._input_type, copy=False)
+        feed = {self._input_name: items.astype(self._input_type, copy=False)}
+        for name, value in self._constants.items():
+            feed[name] = np.repeat(value[None], len(items), axis=0)
         try:
-            outputs = self._session.run(None, {self._input_name: feed})
+            outputs = self._session.run(None, feed)
         except Exception as error:  # ONNX Runtime's exception types have no public base class
             if any(sign in str(error).lower() for sign in _OUT_OF_MEMORY):
                 raise OutOfMemory("the device is out of memory", detail=str(error)) from error
@@ -119,11 +137,13 @@ class Runtime:
         arrays = [np.asarray(output) for output in outputs]
         if self._batched and any(array.ndim == 0 or len(array) != len(items) for array in arrays):
             shapes = ", ".join(str(array.shape) for array in arrays)
-            raise ModelError(
-                f"of {len(items)} tiles fed, the outputs hold {shapes}: the export froze its batch; "
-                "export it with a dynamic batch, or set PCB_AOI_BATCH=1"
+            cure = (
+                "the export froze its batch; export it with a dynamic batch, or set PCB_AOI_BATCH=1"
+                if len(items) > 1
+                else "its boxes have no batch: head yolov7 or torchvision may read them"
             )
-        return [array[:count].astype(np.float32, copy=False) for array in arrays]
+            raise ModelError(f"of {len(items)} tiles fed, the outputs hold {shapes}: {cure}")
+        return [(array[:count] if self._batched else array).astype(np.float32, copy=False) for array in arrays]
 
     def _shrink(self) -> None:
         """Halve the batch and rebuild the session: after a failed allocation it may fail on every further call."""
@@ -140,13 +160,25 @@ class Runtime:
         self._session = create(self._weights, self._settings)
         self.provider = str(self._session.get_providers()[0])
         """The execution provider that really runs the network."""
-        inputs = self._session.get_inputs()
-        if len(inputs) != 1:
-            names = ", ".join(item.name for item in inputs)
-            raise ModelError(f"the model must have one input, it has {len(inputs)}: {names}")
+        every = self._session.get_inputs()
+        inputs = [item for item in every if item.name not in self._constants]
+        if len(inputs) != 1 or len(every) != 1 + len(self._constants):
+            names = ", ".join(item.name for item in every)
+            fed = "".join(f" beside {name}" for name in self._constants)
+            raise ModelError(f"the model must have one input{fed}, it has {len(every)}: {names}")
         if inputs[0].type not in _INPUT_TYPES:
             raise ModelError(f"the model's input must be uint8, float16 or float32, is {inputs[0].type}")
         self._input_name, self._input_type = inputs[0].name, _INPUT_TYPES[inputs[0].type]
+
+
+def signature(session: Any) -> Signature:  # noqa: ANN401 - onnxruntime publishes no types
+    """Return what the file of an InferenceSession says of itself."""
+
+    def ports(items: Any) -> tuple[Port, ...]:  # noqa: ANN401
+        return tuple(Port(item.name, tuple(item.shape), item.type) for item in items)
+
+    metadata = dict(session.get_modelmeta().custom_metadata_map)
+    return Signature(ports(session.get_inputs()), ports(session.get_outputs()), metadata)
 
 
 def create(weights: bytes, settings: Settings) -> Any:  # noqa: ANN401 - onnxruntime publishes no types

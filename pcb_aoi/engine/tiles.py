@@ -31,6 +31,8 @@ class Grid:
     scale: float
     boxes: Int32
     """(N, 4) xyxy of each tile, row by row. A tile reaches past the board only if the board is smaller."""
+    fit: str | None = None
+    """Of a whole picture in one tile: how it lies there (whole.py)."""
 
     def __len__(self) -> int:
         return len(self.boxes)
@@ -99,8 +101,9 @@ def onto_board(found: Detections, tile: npt.NDArray[np.intp], grid: Grid) -> tup
     finite = np.isfinite(found.boxes).all(axis=1) & np.isfinite(found.scores)
     bounds = grid.boxes[tile].astype(np.float32)
     limit = np.minimum(bounds[:, 2:], np.array((grid.width, grid.height), np.float32))
+    start = np.maximum(bounds[:, :2], 0)
     boxes = np.where(finite[:, None], found.boxes, 0) + np.tile(bounds[:, :2], 2)
-    boxes = np.clip(boxes, np.tile(bounds[:, :2], 2), np.tile(limit, 2)).astype(np.float32)
+    boxes = np.clip(boxes, np.tile(start, 2), np.tile(limit, 2)).astype(np.float32)
     good = finite & (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
     return Detections(boxes, found.scores.clip(0, 1), found.labels)[good], good
 

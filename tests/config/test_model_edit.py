@@ -77,3 +77,21 @@ def test_shipped_files_can_be_edited(path: Path) -> None:
     same = {key: model_edit.value(text, key) for key in ("model", "version", "weights", "head", "language")}
     assert same == {key: before[key] for key in same}
     assert model_edit.put(text, {"version": before["version"]}) == text
+
+
+def test_keys_that_need_not_be_there_come_and_go() -> None:
+    text = "head: pcb\nlanguage: zh # c\nlabels:\n  - {slug: a, zh: 甲, en: A}\n"
+    with_scale = model_edit.put_optional(text, "scale", "0.5")
+    assert with_scale == text.replace("language", "scale: 0.5\nlanguage")
+    assert model_edit.put_optional(with_scale, "scale", "2") == with_scale.replace("0.5", "2")
+    assert model_edit.put_optional(with_scale, "scale", None) == text
+    assert model_edit.put_optional(text, "scale", None) == text
+
+
+def test_classes_are_written_anew() -> None:
+    text = "head: pcb\nlanguage: zh\nlabels:\n  - {slug: a, zh: 甲, en: A}\n"
+    one = model_edit.put_classes(text, ['"x": a'])
+    assert yaml.safe_load(one)["classes"] == {"x": "a"}
+    two = model_edit.put_classes(one, ["0: a", '1: "-"'])
+    assert yaml.safe_load(two)["classes"] == {0: "a", 1: "-"}
+    assert two.replace('classes: # class of the weights: label\n  0: a\n  1: "-"\n', "") == text

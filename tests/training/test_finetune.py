@@ -23,6 +23,7 @@ pytest.importorskip("pycocotools", reason="needs the extra `train` (pycocotools)
 torch = pytest.importorskip("torch", reason="needs the extra `train` (torch)")
 
 from pcb_aoi.commands import check
+from pcb_aoi.config import previous
 from training import finetune
 from training.annotated import split
 from training.annotated.annotations import AnnotationError, Entry, Report
@@ -240,9 +241,9 @@ def test_the_language_stays_when_weights_go_back(root: Path) -> None:
     function_versions.install(onnx.load(folder / "model.onnx"), folder)
     text = (folder / "model.yaml").read_text().replace("language: zh", "language: en")
     (folder / "model.yaml").write_text(text)
-    function_versions.roll_back(folder)
+    previous.swap(folder)
     assert "language: en # `pcb-aoi sync" in (folder / "model.yaml").read_text()
-    assert "language: en" in (function_versions.previous_folder(folder) / "model.yaml").read_text()
+    assert "language: en" in (previous.previous_folder(folder) / "model.yaml").read_text()
 
 
 def test_a_report_names_what_was_left_out() -> None:

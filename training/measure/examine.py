@@ -56,7 +56,6 @@ class Examiner:
         """
         settings = settings or Settings()
         session = RememberingModel(model, config, settings)
-        weights.check_classes(session.metadata, config)
         self.config = config
         self.gaps = chains.gaps(session.metadata, config.slugs)
         self._session = session

@@ -1,11 +1,33 @@
-"""Decoders of network outputs, one export layout a file; `head` in model.yaml names one."""
+"""Decoders of network outputs, one export layout each; `head` in model.yaml names one."""
 
 from __future__ import annotations
 
-from pcb_aoi.engine.heads import end2end, objectness, pcb, yolov8
+from pcb_aoi.engine.heads import listed, objectness, pcb, queries, yolov8
 from pcb_aoi.engine.heads.base import Head, at_least
 
-_HEADS = {head.name: head for head in (pcb.HEAD, yolov8.HEAD, objectness.YOLOV5, objectness.YOLOX, end2end.HEAD)}
+_HEADS = {
+    head.name: head
+    for head in (
+        pcb.HEAD,
+        yolov8.YOLOV8,
+        objectness.YOLOV5,
+        objectness.YOLOX,
+        objectness.YOLOV6,
+        listed.END2END,
+        yolov8.YOLO9,
+        yolov8.PICODET,
+        yolov8.YOLOV8_UNIT,
+        yolov8.RTDETR_ULTRALYTICS,
+        queries.DETR,
+        queries.DETR_IMAGENET,
+        queries.RFDETR,
+        queries.YOLO_NAS,
+        listed.RTDETR,
+        listed.EFFICIENT_NMS,
+        listed.YOLOV7,
+        listed.TORCHVISION,
+    )
+}
 
 NAMES = tuple(_HEADS)
 

@@ -35,8 +35,16 @@ class Head:
     """(outputs, classes, tile) of a blank batch; raises ModelError when they are not of this layout."""
     decode: Callable[[Sequence[Float32], int, float], Candidates]
     """(outputs, classes, threshold) -> every box and class with a score of at least the threshold."""
-    batched: bool = True
-    """Every output has the batch in front; not where suppression inside the graph lists the boxes of all tiles."""
+    collect: Callable[[Sequence[Float32]], Float32] | None = None
+    """Of layouts whose boxes have no batch in front: the outputs of one tile -> one array (1, K, ...) for `decode`."""
+    unit: bool = False
+    """Boxes are shares of the tile's side, not pixels."""
+    fit: str = "centre"
+    """How the family brings a whole picture to its input: `centre` or `corner`, padded there, or `stretch`."""
+    first_id: int = 0
+    """The number of the first class."""
+    sizes: str | None = None
+    """The name of a second input, int64 (B, 2), that takes the tile's width and height."""
 
 
 def nchw_unit_rgb(tiles: UInt8) -> Float32:
@@ -47,6 +55,15 @@ def nchw_unit_rgb(tiles: UInt8) -> Float32:
 def nchw_bgr(tiles: UInt8) -> Float32:
     """uint8 (B, T, T, 3) RGB -> float32 (B, 3, T, T) in [0, 255], BGR, as YOLOX was trained."""
     return tiles[..., ::-1].transpose(0, 3, 1, 2).astype(np.float32, order="C")
+
+
+_MEAN = np.array((0.485, 0.456, 0.406), np.float32).reshape(1, 3, 1, 1)
+_STD = np.array((0.229, 0.224, 0.225), np.float32).reshape(1, 3, 1, 1)
+
+
+def nchw_imagenet(tiles: UInt8) -> Float32:
+    """uint8 (B, T, T, 3) RGB -> float32 (B, 3, T, T), less ImageNet's mean and over its deviation."""
+    return (nchw_unit_rgb(tiles) - _MEAN) / _STD
 
 
 def at_least(threshold: float) -> np.float32:
@@ -69,11 +86,32 @@ def candidates(tile: Index, boxes: Float32, scores: Float32, labels: Index) -> C
     return Candidates(tile, Detections(boxes, scores, labels.astype(np.int32)))
 
 
-def one_output(outputs: Sequence[Float32], layout: str) -> Float32:
-    """Return the only output, or raise ModelError."""
-    if len(outputs) != 1 or outputs[0].ndim != 3:
+def one_output(outputs: Sequence[Float32], layout: str) -> tuple[Float32, int]:
+    """Return the only output of boxes and how many mask coefficients its rows end in, or raise ModelError.
+
+    Segmentation models give prototypes (B, M, h, w) beside it, and M coefficients a box. Their boxes are read;
+    the coefficients stand last in each row and are left alone.
+    """
+    masks = outputs[1].shape[1] if len(outputs) == 2 and outputs[1].ndim == 4 else 0
+    if len(outputs) != 1 + bool(masks) or outputs[0].ndim != 3:
         raise ModelError(f"expected one output {layout}; the model has {shapes(outputs)}")
-    return outputs[0]
+    return outputs[0], masks
+
+
+def check_pixels(boxes: Float32) -> None:
+    """Raise ModelError when boxes (..., 4) that should be in pixels are shares of the picture's side."""
+    if is_unit(boxes):
+        raise ModelError(
+            "框坐标在0到1之间，不是像素；请导出以像素为单位的框（乘以输入边长） / "
+            f"boxes lie in 0 to 1 (at most {np.abs(boxes).max():.3g}), not in pixels: "
+            "export boxes in pixels, multiplied by the input's side"
+        )
+
+
+def is_unit(boxes: Float32) -> bool:
+    """Whether all of the boxes (..., 4), of which some are not empty, lie in 0 to 1, a little more at the border."""
+    most = np.abs(boxes).max(initial=0)
+    return bool(0 < most <= 1.5)
 
 
 def shapes(outputs: Sequence[Float32]) -> str:
@@ -87,5 +125,6 @@ def check_scores(scores: Float32) -> None:
         raise ModelError("the model gives scores that are not finite for a blank image")
     if scores.size and (scores.min() < -1e-3 or scores.max() > 1 + 1e-3):
         raise ModelError(
+            f"分数不在0到1之间（{scores.min():.3g} 到 {scores.max():.3g}），是 logits；导出时请加上 sigmoid / "
             f"scores must be in [0, 1], got {scores.min():.3g} to {scores.max():.3g}: export with sigmoid applied"
         )
