@@ -128,7 +128,6 @@ BAD_REQUESTS = {
     b'"text"': 400,
     b'{"image": "***"}': 400,
     payload(b""): 400,
-    payload(b"not an image"): 415,
 }
 
 
@@ -140,6 +139,12 @@ def test_a_bad_request_is_a_short_json_error(run: Run) -> None:
         assert set(answer.json) == {"code", "message"}
         assert b"Traceback" not in answer.body
     assert processor.call(payload(png(64, 64))).status == 200
+
+
+def test_a_frame_of_which_nothing_decodes_is_answered_empty_with_a_warning(run: Run) -> None:
+    answer = run().call(payload(b"not an image"))
+    assert (answer.status, answer.json) == (200, [])
+    assert answer.headers["X-Pcb-Aoi-Warning"].startswith("frame skipped: ")
 
 
 def test_a_body_that_is_not_marked_as_json_is_read_all_the_same(run: Run, sample: Sample) -> None:
