@@ -113,7 +113,7 @@ def pip(options: Options) -> Iterator[Symptom]:
     if not os.access(python, os.X_OK):
         python = Path(sys.executable)
     kept = " ".join(f"{name}={_without_password(value)}" for name, value in packages.settings(python).items())
-    yield Symptom("ok", f"pip：{kept or 'pypi.org'}", f"pip: {kept or 'pypi.org'}")
+    yield Symptom("ok", f"pip：{kept or '默认源'}", f"pip: {kept or 'its default index'}")
     if unread := " ".join(packages.ignored(python, os.environ)):
         yield Symptom(
             "note", f"pip 的这些设置不会被采用：{unread}", f"these settings of pip are not followed: {unread}"

@@ -39,7 +39,7 @@ def ports_and_disk(options: Options, client: Nuctl, functions: Sequence[Function
         Fatal: a port is taken, or the disk is full.
     """
     for function in functions:
-        preflight.port_free(function, container.name(client.namespace, function.name))
+        preflight.port_free(options, function, container.name(client.namespace, function.name))
     preflight.disk(options)
 
 

@@ -63,8 +63,27 @@ def test_a_port_is_free_or_its_own(world: World) -> None:
         sock.listen()
         taken = function(port=sock.getsockname()[1])
         with pytest.raises(say.Fatal):
-            preflight.port_free(taken, "nuclio-nuclio-pcb-inner-layer")
+            preflight.port_free(world.options, taken, "nuclio-nuclio-pcb-inner-layer")
         world.fake("docker", f"echo 0.0.0.0:{taken.port}\n")
-        preflight.port_free(taken, "nuclio-nuclio-pcb-inner-layer")
+        preflight.port_free(world.options, taken, "nuclio-nuclio-pcb-inner-layer")
     world.fake("docker", "exit 1\n")
-    preflight.port_free(taken, "nuclio-nuclio-pcb-inner-layer")
+    preflight.port_free(world.options, taken, "nuclio-nuclio-pcb-inner-layer")
+
+
+def test_a_dry_run_names_whatever_is_wrong_and_goes_on(
+    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Versions that do not fit, a full disk, a taken port: the plan can be read all the same."""
+    dry = replace(world.options, dry_run=True)
+    world.fake("nuctl", "echo 'Label: 1.12.0, Git commit: x, Arch: amd64'\n")
+    world.fake("docker", 'case "$*" in ps*) echo quay.io/nuclio/dashboard:1.13.0-amd64 ;; *) echo /  ;; esac\n')
+    monkeypatch.setattr(preflight, "_DISK_GB", {False: 10**9, True: 10**9})
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        sock.listen()
+        preflight.tools(dry)
+        preflight.disk(dry)
+        preflight.port_free(dry, function(port=sock.getsockname()[1]), "nuclio-nuclio-pcb-inner-layer")
+    error = capsys.readouterr().err
+    for words in ("1.13.0 is the oldest", "but the dashboard is 1.13.0", "GB needed", "is taken by another program"):
+        assert words in error
