@@ -122,7 +122,10 @@ def edit(name: str) -> Callable[[Path], object]:
         (lambda folder: (folder / "main.py").rename(folder / "moved.py"), ["a"]),
         (shutil.rmtree, ["a"]),
         (lambda folder: write_function(folder.parent, "c"), ["c"]),
-        (lambda folder: (folder / "__pycache__").mkdir() or (folder / "__pycache__" / "x.pyc").touch(), []),
+        (
+            lambda folder: (folder / "__pycache__").mkdir(exist_ok=True) or (folder / "__pycache__" / "x.pyc").touch(),
+            [],
+        ),
         (lambda folder: (folder / ".main.py.swp").touch(), []),
         (lambda folder: (folder / "main.py").touch(), []),
     ],
