@@ -25,20 +25,6 @@ FORMATS = ("JPEG", "PNG", "BMP", "DIB", "TIFF", "WEBP", "GIF", "PPM", "JPEG2000"
 )
 _SUPPORTED = "JPEG, PNG, BMP, TIFF, WEBP, GIF, PPM, JPEG 2000"
 
-# What Pillow's decoders raise on damaged files. Most of it is not documented, and none of it is a fault of ours.
-_UNREADABLE = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    TypeError,
-    LookupError,
-    ArithmeticError,
-    AttributeError,
-    EOFError,
-    RuntimeError,
-    struct.error,
-)
-
 # A quarter of the range. A board has copper and laminate; less is a wrong depth, a lens cap, an empty frame.
 _FEW_LEVELS = 64
 _SAMPLES = 1 << 15
@@ -182,9 +168,9 @@ def _pillow(data: bytes, limits: Limits) -> Frame:
     """Read any other format; a damaged file twice, on a black and on a white canvas: what differs was not delivered."""
     try:
         return _pillow_strictly(data, limits)
-    except UnsupportedImage as error:
-        first: Exception = error
-    except _UNREADABLE as error:
+    except (TooLarge, MemoryError):
+        raise
+    except Exception as error:  # Pillow's decoders have no common one
         first = error
     ImageFile.LOAD_TRUNCATED_IMAGES = True
     try:
@@ -194,8 +180,6 @@ def _pillow(data: bytes, limits: Limits) -> Frame:
             return replace(frame_of(black), truncated=True)
     except UnsupportedImage:
         raise first if isinstance(first, UnsupportedImage) else _bad(first) from first
-    except _UNREADABLE as error:
-        raise _bad(error) from error
     finally:
         ImageFile.LOAD_TRUNCATED_IMAGES = False
 
