@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import importlib
 import os
 import re
@@ -29,6 +30,12 @@ def main(words: list[str]) -> int:
         return fatal.status
     except KeyboardInterrupt:
         return 130
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+            raise
+        with contextlib.suppress(say.Fatal):
+            lock.cannot_write(Path(error.filename or root), error)
+        return 1
     except BrokenPipeError:
         # Who read the output has gone, as `head` does: end as other programs do, without a word.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

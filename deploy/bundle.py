@@ -19,7 +19,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from deploy import archive, cuda, environment, folders, images, local, packages, plan, preflight, say, shell
+from deploy import archive, cuda, environment, folders, images, local, lock, packages, plan, preflight, say, shell
 from deploy.nuctl import Nuctl, ready_made
 from deploy.options import Options
 from deploy.plan import Function
@@ -178,7 +178,7 @@ def _install_local(options: Options, manifest: dict[str, Any]) -> int:
 def _deliver(options: Options, client: Nuctl, function: Function) -> Row:
     file = plan.state(options) / f"{function.name}.ready.json"
     if not options.dry_run:
-        file.write_text(json.dumps(ready_made(function.config, function.image), ensure_ascii=False), "utf-8")
+        lock.write(file, json.dumps(ready_made(function.config, function.image), ensure_ascii=False))
     return local.deliver(options, client, function, ["--file", str(file)])
 
 

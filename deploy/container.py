@@ -22,6 +22,8 @@ class State:
     """starting, healthy, unhealthy; empty without a health check, and while it does not run."""
     restarts: int
     out_of_memory: bool
+    image: str = ""
+    """Identity of the image that it runs, whatever has been given that image's name since."""
 
     @property
     def word(self) -> str:
@@ -55,6 +57,7 @@ def inspect(container: str) -> State:
         health=(state.get("Health") or {}).get("Status", "") if state["Status"] == "running" else "",
         restarts=found.get("RestartCount", 0),
         out_of_memory=bool(state.get("OOMKilled")),
+        image=found.get("Image", ""),
     )
 
 

@@ -5,24 +5,35 @@ from __future__ import annotations
 import ipaddress
 import shutil
 import socket
+from collections.abc import Sequence
 
 from deploy import say, shell
 from deploy.embedded_server import url_host
 
+PORT = 8070
+"""Where the embedded platform listens unless told otherwise: nuclio's dashboard does, too."""
 _ANY = ("0.0.0.0", "::")
 
 
-def show(host: str, port: int) -> None:
-    """Print the settings; for a CVAT inside Docker, which cannot reach loopback, the command that helps."""
+def show(host: str, port: int, served: Sequence[str]) -> None:
+    """Print the settings; for a CVAT inside Docker, which cannot reach loopback, the command that helps.
+
+    `served`: the options of `up` that say what is served.
+    """
     docker = shutil.which("docker") is not None
     gateway = docker_gateway() if docker else ""
-    seen = "host.docker.internal" if host in (*_ANY, gateway) else url_host(host)
+    seen = "host.docker.internal" if docker and host in (*_ANY, gateway) else url_host(host)
     say.info(
         "把下面几行放进 CVAT 的 cvat_server 和 cvat_worker_annotation 的环境变量",
         "put these lines into the environment of CVAT's cvat_server and cvat_worker_annotation",
     )
     print("CVAT_SERVERLESS=1", f"CVAT_NUCLIO_HOST={seen}", f"CVAT_NUCLIO_PORT={port}", sep="\n")
     print("CVAT_NUCLIO_INVOKE_METHOD=dashboard", flush=True)
+    if seen in (*_ANY, "[::]"):
+        say.info(
+            "CVAT_NUCLIO_HOST 要换成 CVAT 能访问到的本机地址",
+            "in place of CVAT_NUCLIO_HOST's value put the address by which CVAT reaches this machine",
+        )
     if not docker or not is_loopback(host):
         return
     if not gateway:
@@ -36,8 +47,8 @@ def show(host: str, port: int) -> None:
         f"a CVAT inside Docker cannot reach {host}; use this command, and set CVAT_NUCLIO_HOST=host.docker.internal",
     )
     words = [word for network in docker_networks() for word in ("--allow", network)]
-    port_words = [] if port == 8070 else ["--port", str(port)]
-    command = ["./deploy.sh", "up", "--platform", "embedded", "--host", gateway, *port_words, *words]
+    port_words = [] if port == PORT else ["--port", str(port)]
+    command = ["./deploy.sh", "up", "--platform", "embedded", *served, "--host", gateway, *port_words, *words]
     print(f"./deploy.sh down; {shell.quoted(command)}", flush=True)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import Any
 from deploy import cvat_settings, embedded_server, embedded_table, environment, say, shell
 from deploy.options import Options
 
-_DEFAULTS = Options(root=Path(), cwd=Path(), command="")
+HOST = "127.0.0.1"
 
 
 @dataclass(frozen=True)
@@ -25,11 +26,15 @@ class Plan:
     names: tuple[str, ...]
     """Function folders; empty means all."""
 
+    @property
+    def served(self) -> list[str]:
+        """Return the options that say what is served, and on what."""
+        return [*(["--gpu"] if self.gpu else []), *(word for name in self.names for word in ("--function", name))]
+
     def command(self, venv: Path) -> list[str | Path]:
         """Return the server's command line."""
         words: list[str | Path] = [venv / "bin" / "pcb-aoi", "serve", "--host", self.host, "--port", str(self.port)]
-        words += ["--gpu"] if self.gpu else []
-        words += [word for name in self.names for word in ("--function", name)]
+        words += self.served
         words += [word for network in self.allow for word in ("--allow", network)]
         return [*words, "--state", ".run"]
 
@@ -61,7 +66,7 @@ def up(options: Options) -> int:
     command = plan.command(venv)
     if options.dry_run:
         shell.run(command, dry_run=True, cwd=options.root)
-        cvat_settings.show(plan.host, plan.port)
+        cvat_settings.show(plan.host, plan.port, plan.served)
         return 0
     return _show(embedded_server.launch(options.root, command, plan.port, running), plan)
 
@@ -102,14 +107,11 @@ def make_plan(
     Raises:
         Fatal: another host or port than the running server's is asked for.
     """
-    host, port = options.host.strip("[]"), options.port
+    host, port, allow = options.host.strip("[]"), options.port, tuple(map(_network, options.allow))
     if not running or report is None:
-        return Plan(host, port, options.gpu, options.allow, options.functions)
-    for option, asked, default, now in (
-        ("--host", host, _DEFAULTS.host, running.host),
-        ("--port", port, _DEFAULTS.port, running.port),
-    ):
-        if asked not in (default, now):
+        return Plan(host or HOST, port or cvat_settings.PORT, options.gpu, allow, options.functions)
+    for option, asked, now in (("--host", host, running.host), ("--port", port, running.port)):
+        if asked and asked != now:
             say.fatal(
                 f"正在 {now} 上运行（进程 {running.pid}），{option} 不能在运行中更改。先运行 ./deploy.sh down",
                 f"{option} cannot be changed while it runs (process {running.pid}, {now}). Run ./deploy.sh down first",
@@ -119,9 +121,17 @@ def make_plan(
         running.host,
         running.port,
         options.gpu or report["gpu"],
-        options.allow or tuple(report["allow"]),
+        allow or tuple(report["allow"]),
         tuple(sorted(names)),
     )
+
+
+def _network(text: str) -> str:
+    """Write a network as the server reports it; what is none is the server's to refuse."""
+    try:
+        return str(ipaddress.ip_network(text))
+    except ValueError:
+        return text
 
 
 def changes(plan: Plan, report: Mapping[str, Any], env: Mapping[str, str]) -> Iterator[tuple[str, str]]:
@@ -172,5 +182,5 @@ def _labels(options: Options, venv: Path) -> None:
 
 def _show(running: embedded_server.RunningServer, plan: Plan) -> int:
     result = embedded_table.show(running.pid, _ask(running))
-    cvat_settings.show(plan.host, plan.port)
+    cvat_settings.show(plan.host, plan.port, plan.served)
     return result

@@ -35,7 +35,7 @@ def held(state: Path, *, dry_run: bool = False) -> Iterator[None]:
         # Not inherited: a server that is started under the lock does not keep it.
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
-        _cannot_write(path, error)
+        cannot_write(path, error)
     with os.fdopen(descriptor, "r+", encoding="utf-8") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -87,7 +87,7 @@ def write(path: Path, text: str) -> None:
     except OSError as error:
         with contextlib.suppress(OSError):
             part.unlink()
-        _cannot_write(path, error)
+        cannot_write(path, error)
 
 
 def cure(path: Path, error: OSError) -> tuple[str, str]:
@@ -124,6 +124,11 @@ def foreign(path: Path) -> tuple[str, str]:
     )
 
 
-def _cannot_write(path: Path, error: OSError) -> NoReturn:
+def cannot_write(path: Path, error: OSError) -> NoReturn:
+    """Say that nothing can be written there, and what helps.
+
+    Raises:
+        Fatal: always.
+    """
     zh, en = cure(path, error)
     say.fatal(f"写不了 {path}。{zh}", f"cannot write {path}: {en}")

@@ -80,6 +80,8 @@ class Nuctl:
         both = said + done.stderr.decode("utf-8", "replace")
         record = parse(said) if done.returncode == 0 else None
         if record is None and "No functions found" not in both:
+            if self.dry_run:
+                return None
             last = (both.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
             asked = shell.quoted(command)
             say.fatal(

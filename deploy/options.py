@@ -73,8 +73,9 @@ class Options:
     allow: tuple[str, ...] = ()
     language: str = ""
     """`zh`, `en`, or empty: leave the labels as they are."""
-    host: str = "127.0.0.1"
-    port: int = 8070
+    host: str = ""
+    port: int = 0
+    """Of the embedded platform; empty and 0: not asked for."""
     registry: str = ""
     bundle: Path | None = None
     output: Path | None = None

@@ -41,13 +41,13 @@ def tools(options: Options) -> Tools:
     """
     docker = shell.output(["docker", "version", "--format", "{{.Server.Version}}"]) or ""
     if shutil.which("docker") is None:
-        _fault(
+        fault(
             options,
             "找不到 docker：sudo apt-get install docker.io",
             "docker is missing: sudo apt-get install docker.io",
         )
     elif not docker:
-        _fault(
+        fault(
             options,
             "连不上 Docker：sudo systemctl start docker；当前用户需在 docker 组里：sudo usermod -aG docker $USER，"
             "然后重新登录",
@@ -56,15 +56,15 @@ def tools(options: Options) -> Tools:
         )
     version, arch = nuctl.version()
     if shutil.which("nuctl") is None:
-        _fault(
+        fault(
             options,
             f"找不到 nuctl：从 {nuctl.RELEASES} 下载与 CVAT 的 nuclio dashboard 相同的版本，放进 PATH",
             f"nuctl is missing: take the version of CVAT's nuclio dashboard from {nuctl.RELEASES} and put it on PATH",
         )
     elif not version:
-        _fault(options, "nuctl version 没有给出版本号", "nuctl version does not say which version it is")
+        fault(options, "nuctl version 没有给出版本号", "nuctl version does not say which version it is")
     elif older(version, OLDEST):
-        _fault(
+        fault(
             options,
             f"nuctl {version} 太旧，需要 {OLDEST} 以上",
             f"nuctl {version} is too old, {OLDEST} is the oldest that works",
@@ -75,26 +75,31 @@ def tools(options: Options) -> Tools:
     return Tools(docker or "VERSION", version or "VERSION", arch or _ARCHS.get(machine, machine))
 
 
-def _fault(options: Options, zh: str, en: str) -> None:
+def fault(options: Options, zh: str, en: str) -> None:
+    """Say what is wrong, and end; in a dry run go on.
+
+    Raises:
+        Fatal: unless it is a dry run.
+    """
     (say.warn if options.dry_run else say.fatal)(zh, en)
 
 
 def _dashboard(options: Options, docker: str, version: str) -> None:
     # nuctl and the dashboard write one store: they must be of one version. One elsewhere cannot be seen from here.
     images = shell.output(["docker", "ps", "--format", "{{.Image}}"]) or ""
-    found = re.search(r"^(?:\S*/)?nuclio/dashboard:\S*?([0-9][0-9.]*)\S*$", images, re.MULTILINE)
+    found = re.search(r"^(?:\S*/)?nuclio/dashboard:\S*?(\d+\.\d+\.\d+)\S*$", images, re.MULTILINE)
     if not found:
         return
     image, dashboard = found[0], found[1]
     if dashboard != version:
         url = f"{nuctl.RELEASES}/tag/{dashboard}"
-        _fault(
+        fault(
             options,
             f"nuctl 是 {version}，而 dashboard 是 {dashboard}（{image}）。请换成 nuctl {dashboard}：{url}",
             f"nuctl is {version} but the dashboard is {dashboard} ({image}). Use nuctl {dashboard}: {url}",
         )
     if not older(docker, "29") and older(dashboard, "1.15.0"):
-        _fault(
+        fault(
             options,
             f"Docker {docker} 拒绝 dashboard {dashboard} 里的旧客户端。请把 nuclio（dashboard 和 nuctl）升级到 1.15.9 "
             "或更新，或使用 Docker 28",
@@ -130,7 +135,7 @@ def disk(options: Options) -> None:
         return
     free, need = shutil.disk_usage(folder).free // 2**30, _DISK_GB[options.gpu]
     if free < need:
-        _fault(
+        fault(
             options,
             f"磁盘只剩 {free} GB（{folder}），需要 {need} GB：docker system prune 可清理",
             f"only {free} GB of disk left ({folder}), {need} GB needed: docker system prune frees some",
@@ -156,8 +161,9 @@ def port_free(options: Options, function: Function, container: str) -> None:
 
 def _port_taken(options: Options, function: Function) -> None:
     port, name, see = function.port, function.name, f"sudo ss -ltnp 'sport = :{function.port}'"
-    _fault(
+    file = Path(function.file).name
+    fault(
         options,
-        f"端口 {port} 被其他程序占用（{name}）：{see} 查看，停掉它，或改 function.yaml 里的 port",
-        f"port {port} is taken by another program ({name}): see {see}, stop it, or change port in function.yaml",
+        f"端口 {port} 被其他程序占用（{name}）：{see} 查看，停掉它，或改 {file} 里的 port",
+        f"port {port} is taken by another program ({name}): see {see}, stop it, or change port in {file}",
     )

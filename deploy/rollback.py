@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from deploy import kube, local, plan, preflight, rows, say, shell, versions
+from deploy import kube, local, lock, plan, preflight, rows, say, shell, versions
 from deploy.nuctl import Nuctl, ready_made
 from deploy.options import Options
 from deploy.plan import Function
@@ -48,12 +48,16 @@ def _target(options: Options, client: Nuctl, function: Function) -> Version | No
 
 def _deploy(options: Options, client: Nuctl, function: Function, version: Version) -> Row:
     say.info(f"{function.name}：回到 {version.image}", f"{function.name}: back to {version.image}")
-    if options.platform == "local" and shell.output(["docker", "image", "inspect", version.image]) is None:
+    if (
+        options.platform == "local"
+        and not options.dry_run
+        and shell.output(["docker", "image", "inspect", version.image]) is None
+    ):
         return Row(
             function.name, "failed", image=version.image, remark=say.both("镜像已被删除", "its image was removed")
         )
     file = plan.state(options) / f"{options.platform}-{function.name}.rollback.json"
     if not options.dry_run:
-        file.write_text(json.dumps(ready_made(version.config, version.image), ensure_ascii=False), "utf-8")
+        lock.write(file, json.dumps(ready_made(version.config, version.image), ensure_ascii=False))
     deploy = local.deploy if options.platform == "local" else kube.deploy
     return deploy(options, client, function, version.content, ["--file", str(file)])

@@ -110,9 +110,10 @@ def pick(folder: Path, facts: Json) -> Sample:
     if not images:
         return Sample(base64.b64decode(_PIXEL), [])
     for image in images:
-        # A function that is told another pitch reads the board at another scale.
+        # A function that is told another pitch reads the board at another scale; own labels are other names for it.
         same_pitch = facts.get("um_per_px") in (None, image["um_per_px"])
-        if facts["sha256"] in image.get("found_by", ()) and same_pitch:
+        same_labels = {defect["label"] for defect in image["defects"]} <= set(facts["slugs"])
+        if facts["sha256"] in image.get("found_by", ()) and same_pitch and same_labels:
             return Sample((folder / image["file"]).read_bytes(), image["defects"])
     return Sample((folder / images[0]["file"]).read_bytes(), [])
 

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from deploy import lock, plan, say, shell
+from deploy import container, lock, plan, say, shell
 from deploy.nuctl import Record, namespace
 from deploy.options import Options
 from deploy.plan import Function
@@ -59,7 +59,9 @@ def passed(options: Options, function: Function, record: Record) -> None:
     image = record.image
     if options.platform == "local":
         image = kept_image(function, record.content)
-        if record.image != image and shell.run(["docker", "tag", record.image, image], check=False):
+        # By identity: what the container runs may have lost its name, as to the image of a bundle that was loaded.
+        runs = container.inspect(container.name(namespace(), function.name)).image or record.image
+        if record.image != image and shell.run(["docker", "tag", runs, image], check=False):
             say.warn(f"{function.name}：没有留住镜像", f"{function.name}: its image was not kept for rollback")
             return
     history = History(Version(record.content, image, record.config), before.good)

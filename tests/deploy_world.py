@@ -109,11 +109,16 @@ class World:
             file.writelines(f"{name}\n" for name in names)
 
     def container(
-        self, identity: str = "1", status: str = "running", health: str = "healthy", restarts: int = 0
+        self,
+        identity: str = "1",
+        status: str = "running",
+        health: str = "healthy",
+        restarts: int = 0,
+        image: str = "",
     ) -> str:
         """Say what `docker inspect` prints; returns it."""
         state = {"Status": status, "OOMKilled": False, "Health": {"Status": health}}
-        text = json.dumps({"Id": identity, "RestartCount": restarts, "State": state})
+        text = json.dumps({"Id": identity, "RestartCount": restarts, "State": state, "Image": image})
         (self.folder / "container").write_text(text, "utf-8")
         return text
 

@@ -8,8 +8,10 @@ import pytest
 from PIL import Image
 
 from boards.samples import NOT_CHOSEN, SAMPLES, TRUTHS, draw
+from pcb_aoi.config.model_config import ModelConfig
 
-FOLDER = Path(__file__).parents[2] / "samples"
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "samples"
 SMALL_PNG = [sample for sample in SAMPLES if sample.file.endswith(".png") and sample.size[0] <= 640]
 
 
@@ -46,3 +48,13 @@ def test_truth_names_every_picture_and_its_boxes_fit(function: str, file: str) -
 def test_samples_stay_small() -> None:
     size = sum(path.stat().st_size for path in FOLDER.rglob("*") if path.is_file())
     assert size < 4_000_000
+
+
+@pytest.mark.parametrize("folder", sorted((ROOT / "functions").glob("*/")), ids=lambda path: path.name)
+def test_the_weights_that_ship_are_known_to_find_all_of_a_sample(folder: Path) -> None:
+    """Else the smoke call of a deployment asks them for a valid answer only: run `python -m boards.found_by`."""
+    if not (folder / "model.yaml").exists():
+        return
+    sha256 = ModelConfig.load(folder / "model.yaml").sha256
+    truth = json.loads((ROOT / "samples" / folder.name / "truth.json").read_text("utf-8"))
+    assert [image["file"] for image in truth["images"] if image["defects"] and sha256 in image["found_by"]]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -143,12 +145,44 @@ def test_up_never_takes_a_function_away(
     assert make_plan(options(functions=chosen), running, {**REPORT, "names": []}).names == ()
 
 
+def test_what_nobody_asked_for_has_its_default() -> None:
+    assert make_plan(options(), None, None) == Plan("127.0.0.1", 8070, False, (), ())
+
+
+@pytest.mark.parametrize("network", ["10.0.0.0/8", "192.168.1.7", "::1"])
+def test_the_same_client_is_no_change(running: embedded_server.RunningServer, network: str) -> None:
+    """The server reports 192.168.1.7/32: two ways to write one network."""
+    report = {**REPORT, "allow": [str(ipaddress.ip_network(network))]}
+    plan = make_plan(options(allow=(network,)), running, report)
+    assert not [text for text, _ in changes(plan, report, {}) if text.startswith("--allow")]
+
+
+def test_the_command_for_docker_serves_the_same(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(cvat_settings, "docker_gateway", lambda: "172.17.0.1")
+    monkeypatch.setattr(cvat_settings, "docker_networks", lambda: ["172.17.0.0/16"])
+    monkeypatch.setattr(shutil, "which", lambda _: "/usr/bin/docker")
+    cvat_settings.show("127.0.0.1", 8070, Plan("127.0.0.1", 8070, True, (), ("a", "b")).served)
+    assert "up --platform embedded --gpu --function a --function b --host 172.17.0.1" in capsys.readouterr().out
+
+
+def test_without_docker_no_name_of_dockers_is_printed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    cvat_settings.show("0.0.0.0", 8070, [])
+    out = capsys.readouterr().out
+    assert "host.docker.internal" not in out
+    assert "the address by which CVAT reaches this machine" in out
+
+
 def test_what_runs_on_the_gpu_stays_there(running: embedded_server.RunningServer) -> None:
     assert make_plan(options(), running, {**REPORT, "gpu": True}).gpu
     assert make_plan(options(gpu=True), running, REPORT).gpu
 
 
-@pytest.mark.parametrize("chosen", [{"host": "::1"}, {"port": 9000}])
+@pytest.mark.parametrize("chosen", [{"host": "::1"}, {"port": 9000}, {"port": 8070}, {"host": "localhost"}])
 def test_another_address_is_refused(
     running: embedded_server.RunningServer, chosen: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -260,3 +260,15 @@ def test_a_dry_run_changes_nothing(site: World, port: Port, capsys: pytest.Captu
     assert "+ nuctl deploy pcb-inner-layer --path /a\\ b" in capsys.readouterr().out
     assert site.calls == []
     assert not Path(dry.state).exists()
+
+
+def test_a_dry_rollback_prints_its_plan_without_images_and_without_docker(
+    site: World, port: Port, capsys: pytest.CaptureFixture[str]
+) -> None:
+    deliver(site, port, "a", "1")
+    deliver(site, port, "b", "2")
+    plan.remember(site.options, [function(port.number, "b")])
+    (site.folder / "images").write_text("", "utf-8")
+    site.fake("nuctl", "exit 1\n")
+    assert rollback.rollback(replace(site.options, command="rollback", platform="local", dry_run=True)) == 0
+    assert "+ nuctl deploy pcb-inner-layer" in capsys.readouterr().out

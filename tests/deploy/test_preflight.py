@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 from deploy_world import World, function
 
-from deploy import preflight, say
+from deploy import cuda, preflight, say
 
 
 @pytest.mark.parametrize(
@@ -78,6 +78,7 @@ def test_a_dry_run_names_whatever_is_wrong_and_goes_on(
     world.fake("nuctl", "echo 'Label: 1.12.0, Git commit: x, Arch: amd64'\n")
     world.fake("docker", 'case "$*" in ps*) echo quay.io/nuclio/dashboard:1.13.0-amd64 ;; *) echo /  ;; esac\n')
     monkeypatch.setattr(preflight, "_DISK_GB", {False: 10**9, True: 10**9})
+    assert cuda.stack(replace(dry, gpu=True)) == "cuda13"
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         sock.listen()
@@ -85,5 +86,19 @@ def test_a_dry_run_names_whatever_is_wrong_and_goes_on(
         preflight.disk(dry)
         preflight.port_free(dry, function(port=sock.getsockname()[1]), "nuclio-nuclio-pcb-inner-layer")
     error = capsys.readouterr().err
-    for words in ("1.13.0 is the oldest", "but the dashboard is 1.13.0", "GB needed", "is taken by another program"):
+    for words in (
+        "1.13.0 is the oldest",
+        "but the dashboard is 1.13.0",
+        "GB needed",
+        "is taken by another program",
+        "finds no GPU",
+    ):
         assert words in error
+
+
+@pytest.mark.parametrize("tag", ["stable-amd64", "latest-amd64", "latest"])
+def test_a_dashboard_that_names_no_version_is_not_judged(world: World, tag: str) -> None:
+    """The 64 of amd64 is none."""
+    world.fake("nuctl", "echo 'Label: 1.14.1, Git commit: x, Arch: amd64'\n")
+    world.fake("docker", f'case "$*" in ps*) echo quay.io/nuclio/dashboard:{tag} ;; *) echo 28.2.2 ;; esac\n')
+    assert preflight.tools(world.options).nuctl == "1.14.1"

@@ -45,6 +45,18 @@ def test_images_kept_are_never_nested(world: World) -> None:
     assert world.images == {FUNCTION.image, f"{KEPT}:a", f"{KEPT}:b"}
 
 
+def test_what_is_kept_is_what_the_container_runs_and_not_what_has_its_name(world: World) -> None:
+    """A bundle of the same version number has been loaded: its image took the name."""
+    world.container(image="sha256:runs")
+    world.add_image("sha256:runs")
+    record = nuctl.parse(world.record(FUNCTION, "a", FUNCTION.image))
+    assert record is not None
+    versions.passed(world.options, FUNCTION, record)
+    assert contents(world) == ("a", "")
+    assert f"{KEPT}:a" in world.images
+    assert FUNCTION.image not in world.images
+
+
 def test_where_rollback_goes(world: World) -> None:
     history = versions.History()
     assert history.target("x") is None

@@ -73,3 +73,5 @@ NEWEST = stand_ins("1.16.3")
 _folder = os.environ.get("NUCLIO_BIN")
 VERSIONS = [nuclios(Path(_folder).resolve())] if _folder else [NEWEST, OLDEST]
 """What the tests run, newest first."""
+LOAD_S = 25 if VERSIONS[0].real else 12
+"""A slow load, longer than several health checks; the stand-ins need not prove how much longer."""

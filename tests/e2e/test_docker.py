@@ -22,7 +22,7 @@ import yaml
 from pcb_aoi import __version__
 from tests.e2e import images
 from tests.e2e.engine import Engine
-from tests.e2e.programs import VERSIONS
+from tests.e2e.programs import LOAD_S, VERSIONS
 from tests.e2e.site import FUNCTIONS, NEWEST, Ops
 
 PORTS = {
@@ -257,8 +257,8 @@ def resin_version() -> str:
 
 
 def test_a_slow_load_is_waited_for_and_then_answers_at_once(ops: Ops, edited: Callable[[str, str, str], None]) -> None:
-    """Twelve seconds, longer than two health checks; the smoke call of `up` is the first call."""
-    edited("functions/resin-plug/main.py", LOAD, "    import time; time.sleep(12)\n" + LOAD)
+    """Longer than several health checks; the smoke call of `up` is the first call."""
+    edited("functions/resin-plug/main.py", LOAD, f"    import time; time.sleep({LOAD_S})\n" + LOAD)
     result = ops.deploy("up", *RESIN)
     assert result.returncode == 0, result.stdout
     assert table(result.stdout)["pcb-resin-plug"][0] == "deployed"

@@ -17,14 +17,12 @@ import yaml
 
 from pcb_aoi import __version__
 from tests.e2e import probe
-from tests.e2e.programs import VERSIONS
+from tests.e2e.programs import LOAD_S, VERSIONS
 from tests.e2e.running import eventually
 from tests.e2e.site import Ops
 
 BASE = f"pcb-aoi-base:{__version__}-cpu"
 CONTAINER, PORT = "nuclio-nuclio-probe", 32199
-LOAD_S = 25 if VERSIONS[0].real else 12
-"""Longer than several health checks; the stand-ins need not prove how much longer."""
 
 Deploy = Callable[..., tuple[int, str, float]]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import math
-import struct
 import threading
 import warnings
 from collections.abc import Callable
