@@ -30,16 +30,16 @@ def main(words: list[str]) -> int:
         return fatal.status
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:
+        # Who read the output has gone, as `head` does: end as other programs do, without a word.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
             raise
         with contextlib.suppress(say.Fatal):
             lock.cannot_write(Path(error.filename or root), error)
         return 1
-    except BrokenPipeError:
-        # Who read the output has gone, as `head` does: end as other programs do, without a word.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
 
 
 def dispatch(options: Options) -> int:

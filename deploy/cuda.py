@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from deploy import preflight, say, shell
+from deploy import say, shell
 from deploy.options import Options
 from deploy.preflight import older
 
@@ -25,26 +25,22 @@ def stack(options: Options, default: str = "") -> str:
             )
         return wanted
     if not (driver := _nvidia("driver_version")):
-        preflight.fault(
-            options,
+        say.fatal(
             "nvidia-smi 找不到 GPU：请安装 NVIDIA 驱动（580 或更新），或去掉 --gpu；为别的机器打包：设置 "
             "CUDA_STACK=cuda13（驱动 580 以上）或 cuda12",
             "nvidia-smi finds no GPU: install NVIDIA's driver (580 or newer), or leave out --gpu; to pack for another "
             "machine set CUDA_STACK=cuda13 (driver 580 or newer) or cuda12",
         )
-        return "cuda13"  # a dry run's plan for the newest
     # CUDA 13 has no Pascal and Volta any more: compute capability under 7.5.
     capabilities = _nvidia("compute_cap") or ["7.5"]
     if not older(driver[0], "580") and not any(older(capability, "7.5") for capability in capabilities):
         return "cuda13"
     if not older(driver[0], "525"):
         return "cuda12"
-    preflight.fault(
-        options,
+    say.fatal(
         f"NVIDIA 驱动 {driver[0]} 太旧：CUDA 12 需要 525，CUDA 13 需要 580。请升级驱动",
         f"NVIDIA driver {driver[0]} is too old: CUDA 12 needs 525, CUDA 13 needs 580. Upgrade the driver",
     )
-    return "cuda12"
 
 
 def _nvidia(what: str) -> list[str]:

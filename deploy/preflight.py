@@ -1,6 +1,7 @@
-"""Before anything is changed: Docker and nuctl are there and fit each other, the GPU, the disk, the ports.
+"""Before anything is changed: Docker and nuctl are there and fit each other, the disk, the ports.
 
-With --dry-run what is wrong is named and the plan goes on: it can be read on any machine.
+With --dry-run what is wrong is named and the plan goes on: it can be read on any machine. The GPU is looked at in
+cuda.py: which CUDA to build for is part of the plan, and CUDA_STACK says it where there is no card.
 """
 
 from __future__ import annotations
