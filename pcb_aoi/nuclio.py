@@ -97,7 +97,7 @@ def _answer(
     result = detector.detect(frame.pixels, threshold, deadline)
     watch.ms.update(result.ms)
     watch.lap("_")
-    shapes = response.shapes(result.detections, detector.config, height, width)
+    shapes = response.shapes(result.detections, detector.config, height, width, result.contours)
     labels = Counter(detector.config.slugs[label] for label in result.detections.labels.tolist())
     facts.update(tiles=result.tiles, detections=dict(labels))
     facts["warnings"] = [*frame.warnings(), *result.warnings]
@@ -139,6 +139,8 @@ def _info(detector: Detector) -> dict[str, Any]:
         "provider": detector.model.runtime.provider,
         "labels": list(config.names),
         "slugs": list(config.slugs),
+        "types": list(config.types),
+        "contours": "masks" if detector.model.gives_masks else "boxes",
         "threshold": detector.threshold,
         "um_per_px": settings.um_per_px,
         "tile": config.tile,

@@ -219,6 +219,47 @@ def test_an_empty_answer_is_an_empty_frame(function: Function, generation: Gener
     assert run(function.post(cvat.payload(encode(np.zeros((9, 9), np.uint8)))), TASK, generation) == []
 
 
+# --- polygons ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module", params=[True, False], ids=["masks", "boxes only"])
+def outlining(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Function:
+    """Label 亮 is a polygon, 蓝 stays a rectangle; weights with masks, and weights that give boxes only."""
+    folder = tmp_path_factory.mktemp("functions") / "outlining"
+    return Function(analytic.write_function(folder, analytic.model(masks=request.param), bright="polygon"))
+
+
+@pytest.mark.parametrize("generation", GENERATIONS)
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+def test_a_label_is_answered_in_the_shape_of_its_type(outlining: Function, kind: str, generation: Generation) -> None:
+    """One polygon a defect, also of the one that is longer than two tiles."""
+    model = (Label("亮", "polygon", (CONFIDENCE,)), Label("蓝", "rectangle", (CONFIDENCE,)))
+    task = (Label("亮", "any"), Label("蓝", "any"))
+    answer = outlining.post(cvat.payload(FRAMES[kind]))
+    cvat.strict(answer.text, model, 192, 112, 0.5)
+    mapping = cvat.default_mapping(model, task)
+    shapes = cvat.stored(answer.status, answer.text, model, task, mapping, generation)
+    polygons = [np.reshape(shape.points, (-1, 2)) for shape in shapes if shape.type == "polygon"]
+    assert sorted(points.min(axis=0).round().tolist() + points.max(axis=0).round().tolist() for points in polygons) == [
+        list(map(float, box)) for box in BOXES[:2]
+    ]
+    assert [(shape.label, shape.points) for shape in shapes if shape.type == "rectangle"] == [("蓝", BOXES[2])]
+
+
+def test_a_get_says_whether_polygons_are_contours(outlining: Function, request: pytest.FixtureRequest) -> None:
+    info = outlining.get().body
+    assert info["types"] == ["polygon", "rectangle"]
+    assert info["contours"] == ("boxes" if "boxes only" in request.node.name else "masks")
+
+
+@pytest.mark.parametrize("roi", [(0, 0, 192, 112), (40, 70, 150, 76), (16, 16, 49, 33), (150, 64, 151, 65)])
+def test_polygons_stay_in_a_region_of_interest(outlining: Function, roi: tuple[int, int, int, int]) -> None:
+    """Also where the frame's border cuts a defect, or shows one pixel of it."""
+    model = (Label("亮", "polygon", (CONFIDENCE,)), Label("蓝", "rectangle", (CONFIDENCE,)))
+    answer = outlining.post(cvat.payload(FRAMES["PNG"], roi=roi))
+    assert cvat.strict(answer.text, model, roi[2] - roi[0], roi[3] - roi[1], 0.5)
+
+
 # --- labels and attributes in the user's task -------------------------------------------------------------------------
 
 

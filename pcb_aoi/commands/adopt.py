@@ -137,7 +137,10 @@ def understand(data: bytes, signature: Signature, labelmap: Labelmap, args: argp
         names = class_list.parse(args.classes, _first_number(head))
     print(f"格式 layout: {head} ({reading.why}); {tile} px")
     if any(output.ndim == 4 for output in outputs):
-        print("分割模型：这里只用它的框 / a segmentation model: its boxes are used")
+        print(
+            "分割模型：标签类型为 polygon 的给出轮廓，其余给出框；切换用 pcb-aoi sync --shape polygon / a segmentation "
+            "model: labels of type polygon get contours, others boxes; pcb-aoi sync --shape polygon switches"
+        )
     mapping, matches = class_list.mapping(names, labelmap, args.map)
     print(class_list.table(matches, labelmap))
     if problem := class_list.unexplained(matches, labelmap):

@@ -12,6 +12,11 @@ from pcb_aoi.errors import ConfigError
 
 LANGUAGES = ("zh", "en")
 
+TYPES = ("rectangle", "polygon")
+"""What a label is answered as. CVAT offers a rectangle label of a model for task labels of type rectangle and any, a
+polygon label for polygon, mask and any. `any` is no type of a model's label: CVAT 2.15 would match it to nothing else.
+"""
+
 # What the score attribute is called. CVAT stores no score of automatic shapes; a text attribute shows it.
 CONFIDENCE = {"zh": "置信度", "en": "confidence"}
 
@@ -43,11 +48,12 @@ class Label:
     color: str
     aliases: tuple[str, ...]
     definition: Text
+    type: str = TYPES[0]
 
     @classmethod
     def from_mapping(cls, where: str, data: object) -> Self:
         """Raise ConfigError when a key is missing, unknown or malformed."""
-        data = yaml_file.check_keys(where, data, {"slug", "zh", "en", "color", "aliases", "definition"})
+        data = yaml_file.check_keys(where, data, {"slug", "zh", "en", "color", "aliases", "definition"}, {"type"})
         slug = yaml_file.text(f"{where}: slug", data["slug"])
         where = f"{where} ({slug})"
         if not re.fullmatch(r"[a-z][a-z0-9_]*", slug):
@@ -63,6 +69,7 @@ class Label:
             color=color,
             aliases=tuple(yaml_file.text(f"{where}: aliases", alias) for alias in data["aliases"]),
             definition=Text.from_mapping(f"{where}: definition", data["definition"]),
+            type=yaml_file.choice(f"{where}: type", data.get("type", TYPES[0]), TYPES),
         )
 
 
@@ -114,7 +121,7 @@ class Labelmap:
         """
         attribute = {"name": CONFIDENCE[language], "input_type": "text", "mutable": False, "values": [""]}
         return [
-            {"id": i, "name": label.name.get(language), "type": "rectangle", "attributes": [attribute]}
+            {"id": i, "name": label.name.get(language), "type": label.type, "attributes": [attribute]}
             for i, label in enumerate(self.labels)
         ]
 
@@ -128,6 +135,6 @@ class Labelmap:
             "default_value": "",
         }
         return [
-            {"name": label.name.get(language), "color": label.color, "type": "rectangle", "attributes": [attribute]}
+            {"name": label.name.get(language), "color": label.color, "type": label.type, "attributes": [attribute]}
             for label in self.labels
         ]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-from pcb_aoi.config.labelmap import Label
+from pcb_aoi.config.labelmap import TYPES, Label
 from pcb_aoi.errors import ConfigError
 
 
@@ -73,8 +73,12 @@ def put_labels(text: str, labels: Iterable[Label]) -> str:
     found = re.search(r"(?m)^labels:", text)
     if found is None:
         raise ConfigError("expected one line `labels:`, found 0")
-    lines = (f"  - {{slug: {label.slug}, zh: {label.name.zh}, en: {label.name.en}}}\n" for label in labels)
-    return text[: found.start()] + "labels:\n" + "".join(lines)
+    return text[: found.start()] + "labels:\n" + "".join(map(_label_line, labels))
+
+
+def _label_line(label: Label) -> str:
+    kind = "" if label.type == TYPES[0] else f", type: {label.type}"
+    return f"  - {{slug: {label.slug}, zh: {label.name.zh}, en: {label.name.en}{kind}}}\n"
 
 
 def _line(text: str, key: str) -> re.Match[str]:

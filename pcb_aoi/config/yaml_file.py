@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +80,13 @@ def integer(where: str, value: object, low: int, high: int) -> int:
     """Return a whole number in [low, high], or raise ConfigError."""
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
         raise ConfigError(f"{where}: expected a whole number in [{low}, {high}], got {value!r}")
+    return value
+
+
+def choice(where: str, value: object, among: Sequence[str]) -> str:
+    """Return one of the texts `among`, or raise ConfigError."""
+    if not isinstance(value, str) or value not in among:
+        raise ConfigError(f"{where} must be one of {', '.join(among)}; got {value!r}")
     return value
 
 
