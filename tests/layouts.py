@@ -131,7 +131,8 @@ def _ellipses() -> npt.NDArray[np.float32]:
     y, x = (np.mgrid[:32, :32] + 0.5) * TILE / 32
     middle, half = (BOXES[:, :2] + BOXES[:, 2:]) / 2, (BOXES[:, 2:] - BOXES[:, :2]) / 2
     away = [((x - mx) / rx) ** 2 + ((y - my) / ry) ** 2 for (mx, my), (rx, ry) in zip(middle, half, strict=True)]
-    return np.clip(1 - np.array(away), -9, 1).astype(np.float32)
+    field: npt.NDArray[np.float32] = np.clip(1 - np.array(away), -9, 1).astype(np.float32)
+    return field
 
 
 _MIX = np.linalg.qr(np.random.default_rng(5).normal(size=(32, 32)))[0]

@@ -32,6 +32,7 @@ _SAMPLES = 256
 _SPECK = 0.1
 """Parts under this share of the largest one's area are no part of the defect."""
 _MOST_PARTS = 16
+_BRIDGE_HEADS = 100
 _INSIDE = np.float32(1e-3)
 
 
@@ -163,7 +164,8 @@ def _outlines(field: Float32, x: Float64, y: Float64) -> list[Float64]:
 
 def _bridges(outlines: list[Float64]) -> Iterator[tuple[Float64, Float64]]:
     """Yield the shortest lines, start and end (2,), that join all parts: each time the part nearest to those joined."""
-    joined, left = outlines[0], outlines[1:]
+    # A line may start a little beside the nearest point, so of long outlines few points are enough.
+    joined, *left = (outline[:: 1 + len(outline) // _BRIDGE_HEADS] for outline in outlines)
     while left:
         gaps = [((joined[:, None] - part) ** 2).sum(axis=2) for part in left]
         nearest = int(np.argmin([gap.min() for gap in gaps]))

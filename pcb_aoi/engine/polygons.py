@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -16,6 +18,8 @@ DECIMALS = 2
 """CVAT draws in pixels; two decimals are far under what an annotator can see."""
 _FLAT = 0.003
 """A point whose removal changes the area by less than this share of it is not needed."""
+_FINE = 256
+"""Points of a ring that is thinned with care."""
 _SMALLEST = 1.0
 """Square pixels: a polygon under this cannot be seen."""
 
@@ -36,38 +40,39 @@ def fit(ring: Float64, low: Float64, high: Float64) -> Float64:
         low: (2,) the box's smallest x and y.
         high: (2,) its largest.
 
-    Of a ring too small to be seen (0, 2) is left. Should rounding let a hair-thin part cross itself, it is the hull.
+    Of a ring too small to be seen (0, 2) is left. Of one so jagged that no few points follow it, it is the hull.
     """
     ring = ring.clip(low, high)
-    for careful in (False, True):
-        points = _rounded(thinned(ring, careful))
-        if is_simple(points):
-            break
-    else:
+    points = _rounded(thinned(ring))
+    if not is_simple(points):
+        points = _rounded(thinned(thinned(ring, _FINE), careful=True))
+    if not is_simple(points):
         points = _rounded(thinned(hull(_rounded(ring))))
     return points if area(points) >= _SMALLEST and is_simple(points) else np.zeros((0, 2))
 
 
-def thinned(ring: Float64, careful: bool = True) -> Float64:
+def thinned(ring: Float64, most: int = MOST, *, careful: bool = False) -> Float64:
     """Take out the points that matter least to the area (Visvalingam and Whyatt, 1993), and fill up to LEAST.
 
     A point with its two neighbours makes a triangle. Where no other point lies in it, the side that takes its place
-    crosses nothing, so a simple ring stays simple: with `careful` no others go. That costs ten times the time, and few
-    rings need it. Points that are not neighbours go at the same time.
+    crosses nothing, so a simple ring stays simple: with `careful` no others go. That takes the square of the points'
+    number, and few rings need it. Points that are not neighbours go at the same time.
     """
     flat = _FLAT * area(ring)
     points = ring
     while len(points) > 3:
-        cost = np.abs(_turn(np.roll(points, 1, axis=0), points, np.roll(points, -1, axis=0))) / 2
+        before, after = _neighbours(points)
+        cost = np.abs(_turn(before, points, after)) / 2
         rank = np.empty(len(points), np.intp)
         rank[np.argsort(cost, kind="stable")] = np.arange(len(points))
-        surplus = len(points) - MOST
+        surplus = len(points) - most
         # A quarter at most, and none over what has to go: what is cheap changes as neighbours go.
         goes = (cost < flat) | (rank < min(surplus, -(-len(points) // 4)))
         if careful:
             rank[goes] += len(points) * _hold_others(points, np.flatnonzero(goes))
             goes &= rank < len(points)
-        goes &= (rank < np.roll(rank, 1)) & (rank < np.roll(rank, -1))
+        before, after = _neighbours(rank)
+        goes &= (rank < before) & (rank < after)
         if not goes.any() or len(points) - goes.sum() < 3:
             break
         points = points[~goes]
@@ -94,7 +99,7 @@ def is_simple(points: Float64) -> bool:
     count = len(points)
     if count < 3 or len(np.unique(points, axis=0)) < count:
         return False
-    after = np.roll(points, -1, axis=0)
+    _, after = _neighbours(points)
     i, j = np.triu_indices(count, 2)
     i, j = i[(i > 0) | (j < count - 1)], j[(i > 0) | (j < count - 1)]
     a, b, c, d = points[i], after[i], points[j], after[j]
@@ -103,7 +108,7 @@ def is_simple(points: Float64) -> bool:
     if (crossed & ~apart).any():
         return False
     # Neighbours that turn back on each other.
-    before = np.roll(points, 1, axis=0)
+    before, after = _neighbours(points)
     back = (_turn(before, points, after) == 0) & (((points - before) * (after - points)).sum(axis=1) < 0)
     return not back.any()
 
@@ -127,6 +132,12 @@ def _rounded(points: Float64) -> Float64:
     points = points.round(DECIMALS)
     kept = points[(points != np.roll(points, 1, axis=0)).any(axis=1)]
     return filled(kept).round(DECIMALS) if len(kept) > 2 else kept
+
+
+def _neighbours(values: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """Return what stands before and after each of the ring's values (K, ...)."""
+    around = np.concatenate([values[-1:], values, values[:1]])
+    return around[:-2], around[2:]
 
 
 def _hold_others(points: Float64, which: Index) -> Bool:

@@ -84,7 +84,7 @@ def test_what_matters_stays(careful: bool) -> None:
             for pair in ((along, zero), (zero + 10, along), (10 - along, zero + 10), (zero, 10 - along))
         ]
     )
-    points = polygons.thinned(ring, careful)
+    points = polygons.thinned(ring, careful=careful)
     assert {tuple(point) for point in SQUARE.tolist()} <= {tuple(point) for point in points.tolist()}
     assert len(points) == polygons.LEAST
     assert polygons.area(points) == pytest.approx(100)
