@@ -165,5 +165,9 @@ def _load_weights(folder: Path, config: ModelConfig) -> str:
     from pcb_aoi.config.settings import Settings
     from pcb_aoi.engine.detector import Detector  # ONNX Runtime: not needed for --static
 
-    runtime = Detector.load(folder, Settings()).model.runtime
-    return f"{_read_weights(folder, config)}, {runtime.seconds_per_item * 1e3:.0f} ms/tile ({runtime.provider})"
+    model = Detector.load(folder, Settings()).model
+    runtime = model.runtime
+    text = f"{_read_weights(folder, config)}, {runtime.seconds_per_item * 1e3:.0f} ms/tile ({runtime.provider})"
+    if "polygon" in config.types and not model.gives_masks:
+        text += "；权重没有掩膜，多边形只是框的四边 / the weights give no masks: polygons follow the boxes' sides"
+    return text

@@ -1,5 +1,8 @@
 """`pcb-aoi sync`: write what follows from labelmaps/ into the function folders; `pcb-aoi labels`: CVAT's label JSON.
 
+`--shape` switches all labels of a function to boxes or polygons, for projects of the other kind; the labelmap stays the
+one source, so that is where it writes them.
+
 Generated parts: the `spec` annotation in both function files, their `name` and `description`, the version in the tags
 of their images, and the `labels` and `language` of model.yaml. The rest of these files belongs to whoever deploys and
 is left as it is, comments included, which is why they are edited as text.
@@ -11,11 +14,13 @@ import argparse
 import json
 import re
 import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from pcb_aoi import __version__
 from pcb_aoi.config import model_edit, yaml_file
-from pcb_aoi.config.labelmap import LANGUAGES, Labelmap
+from pcb_aoi.config.labelmap import LANGUAGES, TYPES, Labelmap
 from pcb_aoi.errors import ConfigError
 
 FUNCTION_FILES = ("function.yaml", "function-gpu.yaml")
@@ -24,7 +29,11 @@ FUNCTION_FILES = ("function.yaml", "function-gpu.yaml")
 def add_sync_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `pcb-aoi sync`."""
     parser.add_argument("--root", type=Path, default=Path(), help="folder that holds functions/ and labelmaps/")
+    parser.add_argument("functions", nargs="*", metavar="function", help="e.g. inner-layer; default: all")
     parser.add_argument("--language", choices=LANGUAGES, help="language of the labels; default: as they are now")
+    parser.add_argument(
+        "--shape", choices=TYPES, help="type of every label, written into the labelmap; default: as it is there"
+    )
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if something would change")
 
 
@@ -36,11 +45,15 @@ def add_labels_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run_sync(args: argparse.Namespace) -> int:
-    """Bring every function folder in line with its labelmap; return 1 if `--check` found a difference."""
+    """Bring function folders in line with their labelmaps; return 1 if `--check` found a difference."""
     changed = []
-    for path in sorted((args.root / "labelmaps").glob("*.yaml")):
-        labelmap = Labelmap.load(path)
-        for target, content in generated(args.root / "functions" / path.stem, labelmap, args.language).items():
+    for path in _labelmaps(args.root, args.functions):
+        labelmap, contents = Labelmap.load(path), {}
+        if args.shape is not None:
+            labelmap = replace(labelmap, labels=tuple(replace(label, type=args.shape) for label in labelmap.labels))
+            contents[path] = _shaped(path, labelmap)
+        contents |= generated(args.root / "functions" / path.stem, labelmap, args.language)
+        for target, content in contents.items():
             if target.read_text("utf-8") != content:
                 changed.append(target)
                 if not args.check:
@@ -52,10 +65,7 @@ def run_sync(args: argparse.Namespace) -> int:
 
 def run_labels(args: argparse.Namespace) -> int:
     """Print the JSON for the "Raw" tab of CVAT's label editor."""
-    path = args.root / "labelmaps" / f"{args.function}.yaml"
-    if not path.is_file():
-        known = ", ".join(sorted(p.stem for p in path.parent.glob("*.yaml"))) or "none here; use --root"
-        raise ConfigError(f"no labelmap for {args.function!r}; known: {known}")
+    (path,) = _labelmaps(args.root, [args.function])
     json.dump(Labelmap.load(path).cvat_raw_labels(args.language), sys.stdout, ensure_ascii=False, indent=2)
     print()
     return 0
@@ -93,6 +103,28 @@ def generated(folder: Path, labelmap: Labelmap, language: str | None = None) -> 
             path, text, r"^    spec: \|\n(?:      .*\n)+", f"    spec: |\n      [\n{spec}\n      ]\n"
         )
     return contents
+
+
+def _labelmaps(root: Path, names: Sequence[str]) -> list[Path]:
+    """Return the labelmaps of the functions named, of all where none is."""
+    known = {path.stem: path for path in sorted((root / "labelmaps").glob("*.yaml"))}
+    for name in names:
+        if name not in known:
+            raise ConfigError(f"no labelmap for {name!r}; known: {', '.join(known) or 'none here; use --root'}")
+    return [known[name] for name in names or known]
+
+
+def _shaped(path: Path, labelmap: Labelmap) -> str:
+    """Return the labelmap's text with the types of `labelmap`, each in a line behind its label's colour."""
+    text = re.sub(r"(?m)^ +type: .*\n", "", path.read_text("utf-8"))
+    types = iter(label.type for label in labelmap.labels)
+    text, count = re.subn(r"(?m)^( +)color: .*\n", lambda found: f"{found[0]}{found[1]}type: {next(types)}\n", text)
+    if count != len(labelmap.labels):
+        raise ConfigError(
+            f"{path}: {len(labelmap.labels)} 个标签中只有 {count} 个的 color 单独成行，请自行写 type / of "
+            f"{len(labelmap.labels)} labels, {count} have a line of their own for color: write their type by hand"
+        )
+    return text
 
 
 def _spec_lines(labelmap: Labelmap, language: str) -> list[str]:

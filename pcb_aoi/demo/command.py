@@ -135,8 +135,10 @@ def _detection(labelmap: Labelmap, shape: dict[str, object]) -> Detection:
     slugs = {text: label.slug for label in labelmap.labels for text in (label.name.zh, label.name.en)}
     points = shape["points"]
     assert isinstance(points, list)
+    x, y = points[::2], points[1::2]  # of a box or a polygon
+    box = [float(value) for value in (min(x), min(y), max(x), max(y))]
     name = str(shape["label"])
-    return Detection(slugs.get(name, name), [float(v) for v in points], float(str(shape.get("confidence", 1))))
+    return Detection(slugs.get(name, name), box, float(str(shape.get("confidence", 1))))
 
 
 def print_table(boards: list[Board]) -> None:

@@ -113,6 +113,59 @@ def test_sync_writes_english_and_back(root: Path) -> None:
     assert {path: path.read_bytes() for path in root.rglob("*.yaml")} == before
 
 
+def test_sync_switches_the_shape_and_back(root: Path) -> None:
+    before = {path: path.read_bytes() for path in root.rglob("*.yaml")}
+    words = ["sync", "inner-layer", "--root", str(root)]
+    assert cli.main([*words, "--shape", "polygon", "--check"]) == 1
+    assert {path: path.read_bytes() for path in root.rglob("*.yaml")} == before
+    assert cli.main([*words, "--shape", "polygon"]) == 0
+    folder = root / "functions" / "inner-layer"
+    for file in sync.FUNCTION_FILES:
+        spec = json.loads(yaml.safe_load((folder / file).read_text("utf-8"))["metadata"]["annotations"]["spec"])
+        assert {label["type"] for label in spec} == {"polygon"}
+    assert set(ModelConfig.load(folder / "model.yaml").types) == {"polygon"}
+    assert {
+        label["type"] for label in Labelmap.load(root / "labelmaps" / "inner-layer.yaml").cvat_raw_labels("zh")
+    } == {"polygon"}
+    assert cli.main(["sync", "--root", str(root), "--check"]) == 0
+    assert cli.main(["check", "--root", str(root), "--static"]) == 0
+    # The other functions are as they were.
+    assert {label.type for label in Labelmap.load(root / "labelmaps" / "gold-osp.yaml").labels} == {"rectangle"}
+    after = {path: path.read_bytes() for path in root.rglob("*.yaml")}
+    assert cli.main([*words, "--shape", "polygon"]) == 0
+    assert {path: path.read_bytes() for path in root.rglob("*.yaml")} == after
+    assert cli.main([*words, "--shape", "rectangle"]) == 0
+    labelmap = root / "labelmaps" / "inner-layer.yaml"
+    assert labelmap.read_bytes().replace(b"    type: rectangle\n", b"") == before.pop(labelmap)
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_one_label_may_be_a_polygon(root: Path) -> None:
+    replace(root / "labelmaps" / "inner-layer.yaml", "  - slug: short\n", "  - slug: short\n    type: polygon\n")
+    assert cli.main(["sync", "--root", str(root)]) == 0
+    config = ModelConfig.load(root / "functions" / "inner-layer" / "model.yaml")
+    assert config.types[:3] == ("rectangle", "polygon", "rectangle")
+
+
+def test_sync_says_what_it_cannot_write(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = root / "labelmaps" / "inner-layer.yaml"
+    text = path.read_text("utf-8")
+    path.write_text(
+        re.sub(r"slug: open\n((?:    .*\n)*?)    color: (.*)\n", r"slug: open\n    'color': \2\n\1", text), "utf-8"
+    )
+    assert cli.main(["sync", "inner-layer", "--root", str(root), "--shape", "polygon"]) == 1
+    assert "write their type by hand" in capsys.readouterr().err
+    assert cli.main(["sync", "inner", "--root", str(root)]) == 1
+    assert "known: acid-outer-layer" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("value", ["any", "Polygon", "", "[polygon]"])
+def test_a_label_of_another_type_is_refused(root: Path, value: str, capsys: pytest.CaptureFixture[str]) -> None:
+    replace(root / "labelmaps" / "inner-layer.yaml", "  - slug: short\n", f"  - slug: short\n    type: {value}\n")
+    assert cli.main(["sync", "--root", str(root)]) == 1
+    assert "must be one of rectangle, polygon" in capsys.readouterr().err
+
+
 def test_sync_keeps_what_ops_wrote(root: Path) -> None:
     path = root / "functions" / "inner-layer" / "function.yaml"
     replace(path, "  env:\n", "  env:\n    # our camera\n    - name: PCB_AOI_UM_PER_PX\n      value: '10'\n")
