@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import analytic
 import pytest
 import yaml
 
@@ -150,13 +151,20 @@ def test_one_label_may_be_a_polygon(root: Path) -> None:
 def test_sync_says_what_it_cannot_write(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = root / "labelmaps" / "inner-layer.yaml"
     text = path.read_text("utf-8")
-    path.write_text(
-        re.sub(r"slug: open\n((?:    .*\n)*?)    color: (.*)\n", r"slug: open\n    'color': \2\n\1", text), "utf-8"
-    )
+    path.write_text(text.replace("    color:", "    'color':", 1), "utf-8")
     assert cli.main(["sync", "inner-layer", "--root", str(root), "--shape", "polygon"]) == 1
     assert "write their type by hand" in capsys.readouterr().err
     assert cli.main(["sync", "inner", "--root", str(root)]) == 1
     assert "known: acid-outer-layer" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("masks", "bright", "says"), [(True, "polygon", 0), (False, "polygon", 1), (False, "rectangle", 0)]
+)
+def test_check_says_where_polygons_are_only_boxes(tmp_path: Path, masks: bool, bright: str, says: int) -> None:
+    folder = analytic.write_function(tmp_path / "analytic", analytic.model(masks=masks), bright=bright)
+    text = check._load_weights(folder, ModelConfig.load(folder / "model.yaml"))
+    assert text.count("polygons follow the boxes' sides") == says
 
 
 @pytest.mark.parametrize("value", ["any", "Polygon", "", "[polygon]"])
