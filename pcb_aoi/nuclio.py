@@ -13,6 +13,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable
+from itertools import compress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -137,9 +138,9 @@ def _info(detector: Detector) -> dict[str, Any]:
         "sha256": config.sha256,
         "engine": __version__,
         "provider": detector.model.runtime.provider,
-        "labels": list(config.names),
-        "slugs": list(config.slugs),
-        "types": list(config.types),
+        "labels": list(compress(config.names, config.offered)),
+        "slugs": list(compress(config.slugs, config.offered)),
+        "types": list(compress(config.types, config.offered)),
         "contours": "masks" if detector.model.gives_masks else "boxes",
         "threshold": detector.threshold,
         "um_per_px": settings.um_per_px,

@@ -36,6 +36,7 @@ overlap: {overlap}
 um_per_px: {{native: 10, min: 6, max: 20}}
 threshold: 0.5
 language: zh
+score: true
 labels:
   - {{slug: bright, zh: 亮, en: Bright, type: {bright}}}
   - {{slug: blue, zh: 蓝, en: Blue}}

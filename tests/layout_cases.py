@@ -423,7 +423,8 @@ def make_root(place: Path) -> Path:
     folder = place / "functions" / FUNCTION
     folder.mkdir(parents=True)
     (place / "labelmaps").mkdir()
-    shutil.copy(ROOT / "functions" / FUNCTION / "model.yaml", folder)
+    for name in ("model.yaml", "function.yaml", "function-gpu.yaml"):
+        shutil.copy(ROOT / "functions" / FUNCTION / name, folder)
     shutil.copy(ROOT / "labelmaps" / f"{FUNCTION}.yaml", place / "labelmaps")
     return place
 

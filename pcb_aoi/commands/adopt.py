@@ -12,12 +12,13 @@ import json
 import shutil
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pcb_aoi.commands import class_list, frames
 from pcb_aoi.commands.brought_file import read
-from pcb_aoi.config import classes, model_edit, previous
+from pcb_aoi.config import classes, generated, model_edit, previous
 from pcb_aoi.config.labelmap import Labelmap
 from pcb_aoi.config.model_config import FRAMES, ModelConfig
 from pcb_aoi.config.settings import Settings
@@ -93,7 +94,7 @@ def run(args: argparse.Namespace) -> int:
     data, signature = read(args.weights)
     plan = understand(data, signature, labelmap, args)
     with tempfile.TemporaryDirectory() as place:
-        trial = _prepared(folder, Path(place) / folder.name, data, plan, args)
+        trial = _prepared(folder, Path(place) / folder.name, data, plan, labelmap, args)
         detector = Detector.load(trial)
         _say_batch(trial)
         if args.image is not None:
@@ -107,7 +108,7 @@ def run(args: argparse.Namespace) -> int:
         if args.dry_run:
             print("没有写入 / nothing written (--dry-run)")
             return 0
-        _install(trial, folder, detector.config)
+        _install(trial, folder, detector.config, labelmap)
     print(f"{folder}: {detector.config.version}。{_next(folder.name)}")
     return 0
 
@@ -123,7 +124,7 @@ def understand(data: bytes, signature: Signature, labelmap: Labelmap, args: argp
     outputs = layout.trial(signature, data, tile, Settings())
     named = classes.names(signature.metadata)
     if args.classes is None and named is None:
-        raise _no_names(signature, outputs, labelmap, tile)
+        raise _no_names(signature, outputs, _in_use(args).slugs, tile)
     # The number of the first class depends on the layout, and the layout on how many classes there are.
     names = class_list.parse(args.classes, 0 if named is None else min(named)) if args.classes else named or {}
     if named is not None and not names.keys() >= named.keys():
@@ -148,6 +149,10 @@ def understand(data: bytes, signature: Signature, labelmap: Labelmap, args: argp
     return Adoption(head, tile, named if args.classes is None else None, mapping)
 
 
+def _in_use(args: argparse.Namespace) -> ModelConfig:
+    return ModelConfig.load(args.root / "functions" / args.function / "model.yaml")
+
+
 def _first_number(head: str) -> int | None:
     """What the first class has for a number in a file without names; None: nothing tells."""
     return heads.get(head).first_id or (None if head in layout.LISTS else 0)
@@ -167,15 +172,15 @@ def _chosen(reading: layout.Reading, told: str | None) -> str:
     return reading.heads[0]
 
 
-def _no_names(signature: Signature, outputs: list[Float32], labelmap: Labelmap, tile: int) -> ConfigError:
-    slugs = ",".join(label.slug for label in labelmap.labels)
+def _no_names(signature: Signature, outputs: list[Float32], slugs: Sequence[str], tile: int) -> ConfigError:
+    """Ask for the classes; those of the weights in use (`slugs`) are the example."""
     try:
-        numbers = layout.recognise(signature, outputs, len(labelmap.labels), tile).heads[0] in layout.LISTS
+        numbers = layout.recognise(signature, outputs, len(slugs), tile).heads[0] in layout.LISTS
     except ModelError:
         numbers = False
     first = "，并写出第一个编号是0还是1", ", with the number of the first, 0 or 1,"
     chinese, english = first if numbers else ("", ",")
-    example = f"--classes {'0=' if numbers else ''}{slugs}"
+    example = f"--classes {'0=' if numbers else ''}{','.join(slugs)}"
     return ConfigError(
         f"文件没有类别名（{signature}），顺序无法核对。请按权重的顺序给出类别{chinese}，例如 {example}，或训练时的 "
         "--classes data.yaml / the file names no classes, so their order cannot be verified: give them in the weights' "
@@ -183,7 +188,9 @@ def _no_names(signature: Signature, outputs: list[Float32], labelmap: Labelmap, 
     )
 
 
-def _prepared(folder: Path, place: Path, data: bytes, plan: Adoption, args: argparse.Namespace) -> Path:
+def _prepared(
+    folder: Path, place: Path, data: bytes, plan: Adoption, labelmap: Labelmap, args: argparse.Namespace
+) -> Path:
     """Write weights and model.yaml as they shall be into `place`, and return it."""
     before = ModelConfig.load(folder / "model.yaml")
     digest = hashlib.sha256(data).hexdigest()
@@ -203,6 +210,9 @@ def _prepared(folder: Path, place: Path, data: bytes, plan: Adoption, args: argp
     for key, value in added.items():
         text = model_edit.put_optional(text, key, value)
     text = model_edit.put_classes(text, _class_lines(plan))
+    hidden = {slug for slug, offer in zip(before.slugs, before.offered, strict=True) if not offer}
+    answered = labelmap.worded(before.words).only(x.slug for x in labelmap.labels if x.slug in plan.labels.values())
+    text = model_edit.put_labels(text, answered.labels, hidden)
     place.mkdir()
     (place / before.weights).write_bytes(data)
     (place / "model.yaml").write_text(text, "utf-8")
@@ -227,14 +237,18 @@ def _say_batch(trial: Path) -> None:
         print(f"注意 note: {error}", file=sys.stderr)
 
 
-def _install(trial: Path, folder: Path, config: ModelConfig) -> None:
-    """Put the new files in place of the old ones, which are kept; a half-written file never takes a place."""
+def _install(trial: Path, folder: Path, config: ModelConfig, labelmap: Labelmap) -> None:
+    """Put the new files in place of the old ones, which are kept; a half-written file never takes a place.
+
+    Other weights may answer other labels: the function files are written for them.
+    """
     if config.sha256 != ModelConfig.load(folder / "model.yaml").sha256:  # else the same file, with other options
         previous.keep(folder)
     for name in (config.weights, "model.yaml"):
         beside = folder / f".{name}.new"
         shutil.copyfile(trial / name, beside)
         beside.replace(folder / name)
+    generated.write(folder, labelmap)
 
 
 def _next(name: str) -> str:

@@ -2,10 +2,6 @@
 
 `--shape` switches all labels of a function to boxes or polygons, for projects of the other kind; the labelmap stays the
 one source, so that is where it writes them.
-
-Generated parts: the `spec` annotation in both function files, their `name` and `description`, the version in the tags
-of their images, and the `labels` and `language` of model.yaml. The rest of these files belongs to whoever deploys and
-is left as it is, comments included, which is why they are edited as text.
 """
 
 from __future__ import annotations
@@ -18,12 +14,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from pcb_aoi import __version__
-from pcb_aoi.config import model_edit, yaml_file
-from pcb_aoi.config.labelmap import LANGUAGES, TYPES, Labelmap
+from pcb_aoi.config import generated
+from pcb_aoi.config.labelmap import LANGUAGES, TYPES, WORDS, Labelmap
 from pcb_aoi.errors import ConfigError
-
-FUNCTION_FILES = ("function.yaml", "function-gpu.yaml")
 
 
 def add_sync_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,6 +24,12 @@ def add_sync_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--root", type=Path, default=Path(), help="folder that holds functions/ and labelmaps/")
     parser.add_argument("functions", nargs="*", metavar="function", help="e.g. inner-layer; default: all")
     parser.add_argument("--language", choices=LANGUAGES, help="language of the labels; default: as they are now")
+    parser.add_argument("--names", choices=WORDS, help="工厂或通用中文名 / the factory's or the general Chinese words")
+    parser.add_argument(
+        "--score",
+        action=argparse.BooleanOptionalAction,
+        help="每个标签带属性 置信度（整数百分比） / an attribute with the score, in whole percent; default: as now",
+    )
     parser.add_argument(
         "--shape", choices=TYPES, help="type of every label, written into the labelmap; default: as it is there"
     )
@@ -47,12 +46,13 @@ def add_labels_arguments(parser: argparse.ArgumentParser) -> None:
 def run_sync(args: argparse.Namespace) -> int:
     """Bring function folders in line with their labelmaps; return 1 if `--check` found a difference."""
     changed = []
+    choices = generated.Choices(args.language, args.names, args.score)
     for path in _labelmaps(args.root, args.functions):
         labelmap, contents = Labelmap.load(path), {}
         if args.shape is not None:
             labelmap = replace(labelmap, labels=tuple(replace(label, type=args.shape) for label in labelmap.labels))
             contents[path] = _shaped(path, labelmap)
-        contents |= generated(args.root / "functions" / path.stem, labelmap, args.language)
+        contents |= generated.contents(args.root / "functions" / path.stem, labelmap, choices)
         for target, content in contents.items():
             if target.read_text("utf-8") != content:
                 changed.append(target)
@@ -69,40 +69,6 @@ def run_labels(args: argparse.Namespace) -> int:
     json.dump(Labelmap.load(path).cvat_raw_labels(args.language), sys.stdout, ensure_ascii=False, indent=2)
     print()
     return 0
-
-
-def generated(folder: Path, labelmap: Labelmap, language: str | None = None) -> dict[Path, str]:
-    """Return the content that each generated file of a function folder should have.
-
-    Args:
-        folder: functions/<name>.
-        labelmap: what the function is called and detects.
-        language: `zh` or `en`; None keeps the one in model.yaml.
-
-    Raises:
-        ConfigError: a file is missing or has no place for the generated part.
-    """
-    model = folder / "model.yaml"
-    language = language or str(yaml_file.load(model).get("language", "zh"))
-    try:
-        text = model_edit.put(model.read_text("utf-8"), {"language": language})
-        contents = {model: model_edit.put_labels(text, labelmap.labels)}
-    except ConfigError as error:
-        raise ConfigError(f"{model}: {error}") from None
-    spec = "".join(f"        {line},\n" for line in _spec_lines(labelmap, language)).removesuffix(",\n")
-    for name in FUNCTION_FILES:
-        path = folder / name
-        if not path.is_file():
-            raise ConfigError(f"{path}: file is missing")
-        text = path.read_text("utf-8")
-        text = _replace(path, text, r"^    name: .*$", f"    name: {labelmap.name.get(language)}")
-        text = _replace(path, text, r"^  description: .*$", f"  description: {labelmap.description.get(language)}")
-        # Images of another name are the deployer's own.
-        text = re.sub(r"(?m)^(    (?:image|baseImage): pcb-aoi-[\w-]+:)[\d.]+(?=-)", rf"\g<1>{__version__}", text)
-        contents[path] = _replace(
-            path, text, r"^    spec: \|\n(?:      .*\n)+", f"    spec: |\n      [\n{spec}\n      ]\n"
-        )
-    return contents
 
 
 def _labelmaps(root: Path, names: Sequence[str]) -> list[Path]:
@@ -125,15 +91,3 @@ def _shaped(path: Path, labelmap: Labelmap) -> str:
             f"{len(labelmap.labels)} labels, {count} have a line of their own for color: write their type by hand"
         )
     return text
-
-
-def _spec_lines(labelmap: Labelmap, language: str) -> list[str]:
-    """One line of JSON a label: a change of one label is a change of one line."""
-    return [json.dumps(label, ensure_ascii=False) for label in labelmap.cvat_spec(language)]
-
-
-def _replace(path: Path, text: str, pattern: str, new: str) -> str:
-    result, count = re.subn(pattern, lambda _: new, text, count=1, flags=re.MULTILINE)
-    if not count:
-        raise ConfigError(f"{path}: found no place for {new.splitlines()[0]!r}")
-    return result

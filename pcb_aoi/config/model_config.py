@@ -10,7 +10,7 @@ from typing import Self
 
 from pcb_aoi.config import yaml_file
 from pcb_aoi.config.classes import DROP
-from pcb_aoi.config.labelmap import LANGUAGES, TYPES
+from pcb_aoi.config.labelmap import LANGUAGES, TYPES, WORDS
 from pcb_aoi.engine import heads
 from pcb_aoi.errors import ConfigError
 
@@ -40,7 +40,7 @@ class Pitch:
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """The content of one model.yaml; `slugs` and `names` are in class order."""
+    """The content of one model.yaml; `slugs` and `names` are what the weights can answer, in class order."""
 
     model: str
     version: str
@@ -59,6 +59,12 @@ class ModelConfig:
     """Per label: slug, Chinese and English."""
     types: tuple[str, ...]
     """Per label: the shape it is answered in, one of TYPES."""
+    offered: tuple[bool, ...]
+    """Per label: whether CVAT is offered it and answered with it; `offer: false` in model.yaml leaves one out."""
+    words: str = WORDS[0]
+    """Which Chinese names the labels have: see labelmap.WORDS."""
+    score: bool = False
+    """Whether the score is answered as an attribute, in whole percent."""
     exclusive: tuple[tuple[int, ...], ...] = ()
     """Groups of labels of which one object can only be one: of two boxes at one place the surer is answered."""
     classes: Mapping[int | str, str] | None = None
@@ -84,7 +90,7 @@ class ModelConfig:
             str(path),
             yaml_file.load(path),
             keys | {"language", "labels"},
-            optional={"exclusive", "classes", "frame", "scale"},
+            optional={"exclusive", "classes", "frame", "scale", "names", "score"},
         )
         sha256 = data["sha256"]
         if sha256 is not None and not re.fullmatch(r"[0-9a-f]{64}", str(sha256)):
@@ -106,8 +112,9 @@ class ModelConfig:
         if not isinstance(labels, list) or not labels:
             raise ConfigError(f"{path}: labels must be a list of at least one label")
         for i, label in enumerate(labels):
-            for key, value in yaml_file.check_keys(f"{path}: label {i}", label, {"slug", *LANGUAGES}, {"type"}).items():
-                yaml_file.text(f"{path}: label {i}: {key}", value)
+            yaml_file.check_keys(f"{path}: label {i}", label, {"slug", *LANGUAGES}, {"type", "offer"})
+            for key in ("slug", *LANGUAGES):
+                yaml_file.text(f"{path}: label {i}: {key}", label[key])
         types = tuple(yaml_file.choice(f"{path}: type", label.get("type", TYPES[0]), TYPES) for label in labels)
         slugs, names = ([label[key] for label in labels] for key in ("slug", language))
         yaml_file.unique(f"{path}: slug", slugs)
@@ -129,6 +136,9 @@ class ModelConfig:
             names=tuple(names),
             spellings=tuple((label["slug"], label["zh"], label["en"]) for label in labels),
             types=types,
+            offered=tuple(yaml_file.flag(f"{path}: offer", label.get("offer", True)) for label in labels),
+            words=yaml_file.choice(f"{path}: names", data.get("names", WORDS[0]), WORDS),
+            score=yaml_file.flag(f"{path}: score", data.get("score", False)),
             exclusive=exclusive,
             classes=_classes(f"{path}: classes", data["classes"], slugs) if "classes" in data else None,
             frame=yaml_file.choice(f"{path}: frame", data.get("frame", "tiles"), FRAMES),

@@ -90,6 +90,13 @@ def choice(where: str, value: object, among: Sequence[str]) -> str:
     return value
 
 
+def flag(where: str, value: object) -> bool:
+    """Return true or false, or raise ConfigError."""
+    if not isinstance(value, bool):
+        raise ConfigError(f"{where} must be true or false; got {value!r}")
+    return value
+
+
 def unique(where: str, values: list[str]) -> None:
     """Raise ConfigError when a value stands twice."""
     doubled = next((value for value in values if values.count(value) > 1), None)

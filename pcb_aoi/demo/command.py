@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from pcb_aoi.config.generated import offered
 from pcb_aoi.config.labelmap import Labelmap
 from pcb_aoi.config.model_config import ModelConfig
 from pcb_aoi.demo import page
@@ -78,10 +79,11 @@ def read_samples(root: Path, functions: list[str]) -> list[Board]:
         name = truth.parent.name
         if functions and name not in functions:
             continue
-        if ModelConfig.load(root / "functions" / name / "model.yaml").sha256 is None:
+        config = ModelConfig.load(root / "functions" / name / "model.yaml")
+        if config.sha256 is None:
             print(f"跳过，还没有权重 / skipped, no weights yet: {name}")
             continue
-        labelmap = Labelmap.load(root / "labelmaps" / f"{name}.yaml")
+        labelmap = offered(Labelmap.load(root / "labelmaps" / f"{name}.yaml"), config)
         try:
             for image in json.loads(truth.read_text("utf-8"))["images"]:
                 planted = [Planted(str(d["label"]), [float(v) for v in d["box"]]) for d in image["defects"]]

@@ -29,13 +29,15 @@ def shapes(
 
     `contours`: of each detection, as detector.py gives them; None: there are none.
 
-    `confidence` is the score as it was compared with the threshold; CVAT ignores it. The text attribute holds two
-    decimals: CVAT stores it where the task's label has an attribute of that name, and drops it silently elsewhere.
+    `confidence` is the score as it was compared with the threshold; CVAT ignores it. Where function.yaml declares the
+    attribute, it holds the score in whole percent: what text and number attributes of CVAT both take.
+    Labels that are not offered are not answered: CVAT 2.15 may store what nobody mapped.
     """
     boxes = np.clip(found.boxes.astype(np.float64), 0, (width, height, width, height)).round(polygons.DECIMALS)
     side = (boxes[:, 2:] - boxes[:, :2]).min(axis=1, initial=np.inf)
     # On images of one pixel the whole image is under the limit.
     seen = np.isfinite(boxes).all(axis=1) & (side >= min(_MIN_SIDE_PX, width, height))
+    seen &= np.array(config.offered, bool)[found.labels]
     attribute = CONFIDENCE[config.language]
     return [
         {
@@ -43,7 +45,7 @@ def shapes(
             "type": config.types[label],
             "points": points if config.types[label] == "rectangle" else _outline(points, contours, number),
             "confidence": score,
-            "attributes": [{"name": attribute, "value": f"{score:.2f}"}],
+            "attributes": [{"name": attribute, "value": f"{100 * score:.0f}"}] if config.score else [],
         }
         for number, label, points, score in zip(
             np.flatnonzero(seen).tolist(),
