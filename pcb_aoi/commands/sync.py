@@ -1,4 +1,4 @@
-"""`pcb-aoi sync`: write what follows from labelmaps/ into the function folders; `pcb-aoi labels`: CVAT's label JSON.
+"""`pcb-aoi sync`: write what follows from labelmaps/ into the function folders.
 
 `--shape` switches all labels of a function to boxes or polygons, for projects of the other kind; the labelmap stays the
 one source, so that is where it writes them.
@@ -7,9 +7,7 @@ one source, so that is where it writes them.
 from __future__ import annotations
 
 import argparse
-import json
 import re
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +17,7 @@ from pcb_aoi.config.labelmap import LANGUAGES, TYPES, WORDS, Labelmap
 from pcb_aoi.errors import ConfigError
 
 
-def add_sync_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `pcb-aoi sync`."""
     parser.add_argument("--root", type=Path, default=Path(), help="folder that holds functions/ and labelmaps/")
     parser.add_argument("functions", nargs="*", metavar="function", help="e.g. inner-layer; default: all")
@@ -36,14 +34,7 @@ def add_sync_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if something would change")
 
 
-def add_labels_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of `pcb-aoi labels`."""
-    parser.add_argument("function", help="e.g. inner-layer")
-    parser.add_argument("--root", type=Path, default=Path(), help="folder that holds labelmaps/")
-    parser.add_argument("--language", choices=LANGUAGES, default="zh")
-
-
-def run_sync(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
     """Bring function folders in line with their labelmaps; return 1 if `--check` found a difference."""
     changed = []
     choices = generated.Choices(args.language, args.names, args.score)
@@ -61,14 +52,6 @@ def run_sync(args: argparse.Namespace) -> int:
     for target in changed:
         print(f"{'differs' if args.check else 'written'}: {target}")
     return 1 if args.check and changed else 0
-
-
-def run_labels(args: argparse.Namespace) -> int:
-    """Print the JSON for the "Raw" tab of CVAT's label editor."""
-    (path,) = _labelmaps(args.root, [args.function])
-    json.dump(Labelmap.load(path).cvat_raw_labels(args.language), sys.stdout, ensure_ascii=False, indent=2)
-    print()
-    return 0
 
 
 def _labelmaps(root: Path, names: Sequence[str]) -> list[Path]:

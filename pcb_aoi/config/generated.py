@@ -18,6 +18,7 @@ from pcb_aoi import __version__
 from pcb_aoi.config import model_edit
 from pcb_aoi.config.labelmap import Labelmap
 from pcb_aoi.config.model_config import ModelConfig
+from pcb_aoi.config.yaml_file import scalar
 from pcb_aoi.errors import ConfigError
 
 FUNCTION_FILES = ("function.yaml", "function-gpu.yaml")
@@ -89,8 +90,10 @@ def contents(folder: Path, labelmap: Labelmap, choices: Choices = KEEP) -> dict[
         if not path.is_file():
             raise ConfigError(f"{path}: file is missing")
         text = path.read_text("utf-8")
-        text = _replace(path, text, r"^    name: .*$", f"    name: {labelmap.name.get(language)}")
-        text = _replace(path, text, r"^  description: .*$", f"  description: {labelmap.description.get(language)}")
+        text = _replace(path, text, r"^    name: .*$", f"    name: {scalar(labelmap.name.get(language))}")
+        text = _replace(
+            path, text, r"^  description: .*$", f"  description: {scalar(labelmap.description.get(language))}"
+        )
         # Images of another name are the deployer's own.
         text = re.sub(r"(?m)^(    (?:image|baseImage): pcb-aoi-[\w-]+:)[\d.]+(?=-)", rf"\g<1>{__version__}", text)
         result[path] = _replace(

@@ -9,6 +9,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 
 from pcb_aoi.config.labelmap import TYPES, Label
+from pcb_aoi.config.yaml_file import scalar
 from pcb_aoi.errors import ConfigError
 
 
@@ -83,7 +84,9 @@ def put_labels(text: str, labels: Iterable[Label], hidden: Collection[str] = ())
 def _label_line(label: Label, offered: bool) -> str:
     kind = "" if label.type == TYPES[0] else f", type: {label.type}"
     hidden = "" if offered else ", offer: false"
-    return f"  - {{slug: {label.slug}, zh: {label.name.zh}, en: {label.name.en}{kind}{hidden}}}\n"
+    return (
+        f"  - {{slug: {scalar(label.slug)}, zh: {scalar(label.name.zh)}, en: {scalar(label.name.en)}{kind}{hidden}}}\n"
+    )
 
 
 def _line(text: str, key: str) -> re.Match[str]:

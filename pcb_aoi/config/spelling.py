@@ -71,4 +71,9 @@ def _written(label: Label, by: str) -> Iterator[str]:
     elif KNOWS_PINYIN:
         for text in (label.name.zh, label.general, *label.aliases):
             if text is not None and not text.isascii():
-                yield "".join(pypinyin.lazy_pinyin(text))
+                yield pinyin(text)
+
+
+def pinyin(text: str, between: str = "") -> str:
+    """Return the pinyin of a Chinese text; call it where KNOWS_PINYIN only."""
+    return between.join(pypinyin.lazy_pinyin(text))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Hashable, Sequence
 from pathlib import Path
 from typing import Any
@@ -95,6 +97,14 @@ def flag(where: str, value: object) -> bool:
     if not isinstance(value, bool):
         raise ConfigError(f"{where} must be true or false; got {value!r}")
     return value
+
+
+def scalar(text: str) -> str:
+    """Return a text as YAML, and this reader, read it back: plain where it may be, else in quotes."""
+    special = re.search(r"[:#,\[\]{}&*!|>'\"%@`\\]|^[\s?-]|\s$", text)
+    word = text.lower() in ("", "null", "true", "false", "yes", "no", "on", "off", "y", "n", "~")
+    number = re.fullmatch(r"[-+.\d][\d._eExXa-fA-F:+-]*", text)
+    return json.dumps(text, ensure_ascii=False) if special or word or number else text
 
 
 def unique(where: str, values: list[str]) -> None:
