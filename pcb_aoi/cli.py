@@ -19,6 +19,7 @@ _PACKAGE = Path(__file__).parent
 _RUN = ("add_arguments", "run")
 _COMMANDS = {
     "adopt": ("commands.adopt", *_RUN, "采用自己的权重 / make a function run weights of your own"),
+    "new": ("commands.new", *_RUN, "新增一个功能 / make one more function, with labels and weights of your own"),
     "annotate": ("commands.annotate", *_RUN, "检测图像文件并打印结果 / annotate image files and print the shapes"),
     "serve": ("platform.serve", *_RUN, "启动内置平台 / run the embedded platform that CVAT calls"),
     "demo": ("demo.command", *_RUN, "用样板演示 / annotate the sample boards and write a page"),

@@ -49,6 +49,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("weights", type=Path, nargs="?", help="model.onnx 文件 / the ONNX file")
     parser.add_argument("--function", required=True, metavar="NAME", help="e.g. inner-layer")
     parser.add_argument("--root", type=Path, default=Path(), help="folder that holds functions/ and labelmaps/")
+    add_options(parser)
+    parser.add_argument("--image", type=Path, help="画出两种方式的结果 / draw what both frames give, side by side")
+    parser.add_argument("--dry-run", action="store_true", help="只看，不写 / look, write nothing")
+    parser.add_argument(
+        "--back", action="store_true", help="换回之前的权重；再次运行则换过来 / swap with the weights before"
+    )
+
+
+OPTIONS = ("classes", "map", "head", "tile", "frame", "scale", "um_per_px", "threshold")
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Declare OPTIONS: what a person may have to say of weights."""
     parser.add_argument("--classes", metavar="LIST", help="类别名：a,b,c 或 data.yaml / class names, or a file of them")
     parser.add_argument(
         "--map",
@@ -68,11 +81,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     pitch.add_argument("--scale", type=float, help="切块前的缩放 / model pixels per image pixel; default: 1")
     pitch.add_argument("--um-per-px", type=float, help="训练图像的像素尺寸 / pitch of the pictures in training")
     parser.add_argument("--threshold", type=float, help=f"默认 / default: {THRESHOLD}")
-    parser.add_argument("--image", type=Path, help="画出两种方式的结果 / draw what both frames give, side by side")
-    parser.add_argument("--dry-run", action="store_true", help="只看，不写 / look, write nothing")
-    parser.add_argument(
-        "--back", action="store_true", help="换回之前的权重；再次运行则换过来 / swap with the weights before"
-    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -90,7 +98,18 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError("请给出 ONNX 文件 / name the ONNX file, or --back")
     if args.image is not None and not args.image.is_file():
         raise ConfigError(f"没有这个文件 / no such file: {args.image}")
-    labelmap = Labelmap.load(path)
+    version = take(args, folder, Labelmap.load(path))
+    if version is not None:
+        print(f"{folder}: {version}。{_next(folder.name)}")
+    return 0
+
+
+def take(args: argparse.Namespace, folder: Path, labelmap: Labelmap) -> str | None:
+    """Make the function in `folder` run `args.weights`; return their version, or None where nothing was to be written.
+
+    Raises:
+        ConfigError, ModelError: see `understand`, brought_file.read and Detector.load.
+    """
     data, signature = read(args.weights)
     plan = understand(data, signature, labelmap, args)
     with tempfile.TemporaryDirectory() as place:
@@ -104,13 +123,12 @@ def run(args: argparse.Namespace) -> int:
                     "没有写入。看图后再运行，加 --frame tiles 或 --frame whole / nothing written: look at the "
                     "picture, then run again with --frame tiles or --frame whole"
                 )
-                return 0
+                return None
         if args.dry_run:
             print("没有写入 / nothing written (--dry-run)")
-            return 0
+            return None
         _install(trial, folder, detector.config, labelmap)
-    print(f"{folder}: {detector.config.version}。{_next(folder.name)}")
-    return 0
+    return detector.config.version
 
 
 def understand(data: bytes, signature: Signature, labelmap: Labelmap, args: argparse.Namespace) -> Adoption:
