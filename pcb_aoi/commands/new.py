@@ -52,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--from",
         dest="source",
         metavar="FUNCTION",
-        help="以它的标签（没有 --weights 时还有权重）为基础 / start from its labels, and its weights where none are given",
+        help="以它的标签（和权重）为基础 / start from its labels, and its weights where none are given",
     )
     parser.add_argument("--root", type=Path, default=Path(), help="folder that holds functions/ and labelmaps/")
     adopt.add_options(parser)
