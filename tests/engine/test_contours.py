@@ -161,6 +161,22 @@ def test_parts_are_joined_and_specks_go() -> None:
     assert not inside[50:70].any()
 
 
+def test_pieces_of_a_chain_are_one_polygon() -> None:
+    """Of a label that comes in pieces, two of one tile that do not touch; the second is too weak to count alone."""
+    blob = drawn(256, *((i, 100, 8) for i in (*range(40, 110), *range(140, 210))))
+    prototype = blob.field.reshape(64, 4, 64, 4).mean(axis=(1, 3))[None, None]
+    found = Detections(f32([(32, 92, 118, 108), (132, 92, 218, 108)]), f32([0.9, 0.45]), i32([0, 0]))
+    rules = merge.Rules(0.5, f32([20]), outlined=np.array([True]))
+    merging = merge.Merge(rules, tiles.plan(256, 256, 256, 0), 0.5)
+    merging.add(Candidates(np.zeros(2, np.intp), found, f32([[1], [1]]), prototype), 0)
+    found_masks = merging.masks()
+    assert found_masks is not None
+    (points,) = contours.trace(found_masks, merging.answer(), f32([1, 1]), (256, 256))
+    inside = filled(points, 256)
+    assert iou(inside, blob.mask) >= 0.85
+    assert inside[98:102, 40:210].any(axis=0).all()
+
+
 def test_a_hole_is_filled() -> None:
     y, x = np.mgrid[:128, :128] + 0.5
     ring = Blob((4 - np.abs(np.hypot(x - 60, y - 60) - 30) / 3).astype(np.float32))
