@@ -199,6 +199,7 @@ def test_pieces_that_were_not_joined_stay_apart() -> None:
     large, small = contours.trace(found_masks, merging.answer(), f32([1, 1]), (256, 256))
     assert large.min(axis=0).tolist() == pytest.approx([150, 140], abs=1)
     assert small.max(axis=0).tolist() == pytest.approx([80, 80], abs=1)
+    assert iou(filled(large, 256) | filled(small, 256), blob.mask) >= 0.9
 
 
 def test_a_piece_ends_at_its_own_box() -> None:
