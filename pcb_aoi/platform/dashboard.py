@@ -16,12 +16,14 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from pcb_aoi.config import granted
 from pcb_aoi.config.function_file import PROJECT_LABEL, Record
+from pcb_aoi.errors import ConfigError
 from pcb_aoi.platform import status
 from pcb_aoi.platform.access import LOOPBACK, AllowClients, Network
 from pcb_aoi.platform.function import ServedFunction
 from pcb_aoi.platform.functions import Functions
-from pcb_aoi.platform.worker import Answer
+from pcb_aoi.platform.worker import Answer, Call
 
 # One call a connection: a kept connection that a server closes at its end is a call lost when the client sends at that
 # moment. Connecting costs nothing beside a frame. An answer given before the whole body was read keeps the connection:
@@ -61,12 +63,17 @@ def create_app(
         if not name:
             raise HTTPException(400, "header x-nuclio-function-name is missing")
         function = find(name)
+        try:
+            granted_s = granted.read(request.headers.get(granted.HEADER))
+        except ConfigError as error:
+            raise HTTPException(400, str(error)) from error
         size, headers = 0, {}
         try:
             body = await read_body(request, function.max_body)
             size, headers = len(body), LAST
             path = request.headers.get("x-nuclio-path", "/")
-            answer = await function.invoke(request.method, path, dict(request.headers), body)
+            call = Call(request.method, path, dict(request.headers), body, granted_s, began)
+            answer = await function.invoke(call)
         except HTTPException as error:
             answer = Answer.error(error.status_code, "too_large", error.detail)
         except ClientDisconnect:

@@ -9,9 +9,10 @@ from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 
+from pcb_aoi.config import granted
 from pcb_aoi.errors import PcbAoiError
 from pcb_aoi.platform import fingerprint
-from pcb_aoi.platform.worker import Answer, Worker
+from pcb_aoi.platform.worker import Answer, Call, Worker
 
 # nuclio's own defaults, used where function.yaml is silent; the body limit is the one our functions set.
 DEFAULT_WAIT_MS = 10_000
@@ -82,23 +83,30 @@ class ServedFunction:
         """`ready`, or `unhealthy` from the time a handler runs out of time until there is a worker again."""
         return "unhealthy" if self._hung else "ready"
 
-    async def invoke(self, method: str, path: str, headers: dict[str, str], body: bytes) -> Answer:
-        """Run the handler once those before it are done; 503 if that takes too long, 408 if it does itself."""
+    async def invoke(self, call: Call) -> Answer:
+        """Run the handler once those before it are done; 503 if that takes too long, 408 if it does itself.
+
+        Too long is what the client does not wait for. Where the call does not say, function.yaml does, as on nuclio.
+        """
         if self._stuck:
             return Answer.error(503, "hung", f"{self.name}: an earlier call never returned; run ./deploy.sh up")
+        most = self._wait_s if call.granted_s is None else granted.usable(call.granted_s)
         try:
-            async with asyncio.timeout(self._wait_s):
+            async with asyncio.timeout(call.arrived + most - time.monotonic()):
                 worker = await self._free.get()
         except TimeoutError:
-            return Answer.error(503, "busy", f"{self.name}: busy for more than {self._wait_s:g} s")
+            return Answer.error(503, "busy", f"{self.name}: busy for more than {most:g} s")
         started = time.monotonic()
-        future = worker.start(method, path, headers, body)
+        timeout = self._timeout_s
+        if timeout is not None and call.granted_s is not None:
+            timeout = max(timeout, call.arrived + call.granted_s - started)
+        future = worker.start(call)
         future.add_done_callback(lambda _: self._returned(worker, time.monotonic() - started))
-        await asyncio.wait({future}, timeout=self._timeout_s)
+        await asyncio.wait({future}, timeout=timeout)
         if future.done():
             return future.result()
         self._hung = worker
-        self._logger.error_with("handler timed out", seconds=self._timeout_s, bytes=len(body))
+        self._logger.error_with("handler timed out", seconds=timeout, bytes=len(call.body))
         task = asyncio.create_task(self._replace(worker, future))
         self._tasks.add(task)  # the loop itself keeps no reference
         task.add_done_callback(self._tasks.discard)

@@ -12,8 +12,8 @@ from starlette.applications import Starlette
 
 # How long a stop waits for calls under way. `deploy.sh down` waits a little longer before it kills.
 STOP_SECONDS = 30
-# A server that was replaced is in nobody's way: a call may wait 60 s for its turn and then take 110 s.
-DRAIN_SECONDS = 180
+# A server that was replaced is in nobody's way: a call may take as long as CVAT grants, 120 s where nobody raised it.
+DRAIN_SECONDS = 600
 # A client that is connected and has asked nothing after this long is no call.
 SILENT_SECONDS = 5
 
