@@ -25,6 +25,7 @@ from pcb_aoi.config.settings import Settings
 from pcb_aoi.engine import request, response
 from pcb_aoi.engine.image.child import Decoder
 from pcb_aoi.errors import ConfigError, FrameError, NoModel, OutOfMemory, PcbAoiError
+from pcb_aoi.tally import Tally
 
 if TYPE_CHECKING:
     from pcb_aoi.engine.detector import Detector
@@ -56,6 +57,7 @@ def load_model(context: Any, folder: Path) -> None:  # noqa: ANN401 - nuclio's C
         context.logger.error_with(str(error), code=error.code, detail=error.detail)
         raise
     context.user_data.detector, context.user_data.decoder = detector, Decoder()
+    context.user_data.tally = Tally()
     context.user_data.most_s = _most_s(context, folder, detector.settings)
     context.logger.info_with("model ready", **_info(detector))
 
@@ -66,7 +68,7 @@ def handle(context: Any, event: Any) -> Any:  # noqa: ANN401 - nuclio's Context,
     if detector is None:
         return _no_model(context)
     if getattr(event, "method", None) in ("GET", "HEAD"):
-        return _json(context, 200, _info(detector))
+        return _json(context, 200, _info(detector) | context.user_data.tally.report())
     facts: dict[str, Any] = {"model": detector.config.model, "version": detector.config.version}
     started = time.monotonic()
     try:
@@ -80,8 +82,10 @@ def handle(context: Any, event: Any) -> Any:  # noqa: ANN401 - nuclio's Context,
     log("frame answered", **facts)
     timing = ", ".join(f"{stage};dur={value:.1f}" for stage, value in ms.items())
     headers = {"Server-Timing": timing}
-    if facts.get("warnings"):
-        headers["X-Pcb-Aoi-Warning"] = "; ".join(facts["warnings"])
+    warning = "; ".join(facts["warnings"])
+    if warning:
+        headers["X-Pcb-Aoi-Warning"] = warning
+    context.user_data.tally.answer(facts["detections"], warning)
     return _json(context, 200, shapes, headers)
 
 
@@ -145,16 +149,21 @@ def _no_model(context: Any) -> Any:  # noqa: ANN401
 
 
 def _failure(context: Any, detector: Detector, error: Exception, facts: dict[str, Any]) -> Any:  # noqa: ANN401
+    tally: Tally = context.user_data.tally
     if isinstance(error, MemoryError):
         error = OutOfMemory("the function is out of memory", detail="raise the memory limit or crop the frames")
     if isinstance(error, FrameError) and detector.settings.bad_frame == "skip":
         context.logger.error_with("frame skipped", code=error.code, cause=str(error), detail=error.detail, **facts)
+        tally.skip(error.code, f"frame skipped: {error}")
         return _json(context, 200, [], {"X-Pcb-Aoi-Warning": f"frame skipped: {error}"})
     if isinstance(error, PcbAoiError):
         context.logger.error_with("frame refused", code=error.code, cause=str(error), detail=error.detail, **facts)
+        tally.fail(error.status, error.code, str(error))
         return _json(context, error.status, {"code": error.code, "message": str(error)})
     context.logger.error_with("frame failed", code="internal", cause=traceback.format_exc(), **facts)
-    return _json(context, 500, {"code": "internal", "message": "internal error; the function's log has the cause"})
+    message = "internal error; the function's log has the cause"
+    tally.fail(500, "internal", message)
+    return _json(context, 500, {"code": "internal", "message": message})
 
 
 def _info(detector: Detector) -> dict[str, Any]:

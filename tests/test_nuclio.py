@@ -166,6 +166,7 @@ def test_a_get_tells_what_runs_here(folder: Path) -> None:
     answer = function.get()
     assert answer.status == 200
     info = dict(answer.body)
+    assert [info.pop(key) for key in ("calls", "failed", "skipped", "boxes", "failures")] == [0, 0, 0, {}, []]
     assert info.pop("ms_per_tile") > 0
     assert len(info.pop("sha256")) == 64
     assert info == {

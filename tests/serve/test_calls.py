@@ -146,7 +146,7 @@ def test_a_function_that_cannot_be_replaced_says_so_at_once_until_it_is_back(
     assert said.wait(60)
     status, reply, _ = client.invoke("pcb-a", {})
     assert (status, "./deploy.sh up" in reply["error"]) == (503, True)
-    causes = [failure.cause for failure in served.failures]
+    causes = [failure.cause for failure in served.tally.failures]
     assert any("no weights" in cause for cause in causes) == broken
     back = threading.Event()
     monkeypatch.setattr(served._logger, "warn_with", lambda *args, **fields: back.set())
