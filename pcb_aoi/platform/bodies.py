@@ -16,12 +16,14 @@ PAUSE_SECONDS = 20.0
 
 
 class Bodies:
-    """What calls may hold together; the others wait, in order, and their bytes in the network. One event loop."""
+    """What calls may hold together; those that do not fit wait, their bytes in the network. For one event loop.
+
+    A small body passes large ones that wait: what keeps them out must not keep out everybody.
+    """
 
     def __init__(self, most: int) -> None:
         self._most = most
         self._held = 0
-        self._turn = asyncio.Lock()
         self._freed = asyncio.Event()
 
     @asynccontextmanager
@@ -49,13 +51,13 @@ class Bodies:
     @asynccontextmanager
     async def _room(self, size: int, until: float) -> AsyncIterator[None]:
         try:
-            async with asyncio.timeout_at(until), self._turn:
+            async with asyncio.timeout_at(until):
                 while self._held and self._held + size > self._most:
                     self._freed.clear()
                     await self._freed.wait()
-                self._held += size
         except TimeoutError:
             raise HTTPException(503, "other calls hold the memory for bodies") from None
+        self._held += size
         try:
             yield
         finally:

@@ -115,10 +115,11 @@ def test_bodies_wait_for_room(functions: Path, serve: Serve, monkeypatch: pytest
     first = in_thread(lambda: client.invoke("pcb-a", large)[0])
     gates = client.gates["pcb-a"]
     assert gates["entered"].acquire(timeout=60)
+    second = in_thread(lambda: client.invoke("pcb-b", {"x": "x" * 600})[0])
     status, reply, _ = client.invoke("pcb-b", large, **{"X-Nuclio-Invoke-Timeout": "50ms"})
     assert (status, "other calls" in reply["error"]) == (503, True)
     assert client.invoke("pcb-b", {})[0] == 201  # there is room for a small one
-    second = in_thread(lambda: client.invoke("pcb-b", {"x": "x" * 600})[0])
+    assert client.gates["pcb-b"]["calls"] == ["/"]
     gates["go"].release()
     assert (first(), second()) == (201, 201)
 
