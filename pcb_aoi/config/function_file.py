@@ -73,7 +73,7 @@ class FunctionFile:
         Raises:
             ConfigError: it is no Go duration.
         """
-        return seconds(self.spec.get("eventTimeout"))
+        return seconds(self.spec.get("eventTimeout"), f"{self.path}: spec.eventTimeout")
 
     @property
     def env(self) -> dict[str, Any]:

@@ -39,7 +39,7 @@ def gaps(metadata: Mapping[str, str], slugs: Sequence[str]) -> Float32:
             if not 0 <= gap < float("inf"):
                 raise ValueError(f"{name}: a gap of {gap} px")
             result[slugs.index(name)] = gap
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError, OverflowError) as error:
         raise ModelError("the labels joined, in the weights' metadata, cannot be read", detail=str(error)) from error
     return result
 
