@@ -49,6 +49,16 @@ def names(metadata: Mapping[str, str]) -> dict[int, str] | None:
     return dict(sorted(by_number.items()))
 
 
+def dropped(metadata: Mapping[str, str], config: ModelConfig) -> set[str]:
+    """Return the names, in the weights, of the classes that model.yaml's `classes` drops.
+
+    Raises:
+        ModelError: as `label_of`.
+    """
+    found, labels = names(metadata), label_of(metadata, config)
+    return {name for number, name in (found or {}).items() if labels[number] == DROPPED}
+
+
 def plain(name: str) -> str:
     """Return a name as it is compared: any case, any width, words joined by anything."""
     text = unicodedata.normalize("NFKC", name).casefold()

@@ -14,6 +14,7 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
+from pcb_aoi.config import classes
 from pcb_aoi.config.model_config import ModelConfig
 from pcb_aoi.engine import boxes as bx
 from pcb_aoi.engine import chains, seams, tiles
@@ -58,7 +59,9 @@ class Rules:
         Raises:
             ModelError: the metadata's `joined` cannot be read.
         """
-        return cls(config.threshold, chains.gaps(metadata, config.slugs), config.exclusive, most_per_tile)
+        dropped = classes.dropped(metadata, config) if "joined" in metadata else ()
+        gaps = chains.gaps(metadata, config.slugs, dropped)
+        return cls(config.threshold, gaps, config.exclusive, most_per_tile)
 
 
 class Merge:
