@@ -29,7 +29,7 @@ from pcb_aoi.platform.protocol import REASON_HEADER, reason
 from pcb_aoi.platform.worker import Answer, Call
 
 if TYPE_CHECKING:
-    from pcb_aoi.platform.metrics import Metrics
+    from pcb_aoi.platform.prometheus import Metrics
 
 # One call a connection: a kept connection that a server closes at its end is a call lost when the client sends at that
 # moment. Connecting costs nothing beside a frame. An answer given before the whole body was read keeps the connection:
@@ -145,7 +145,7 @@ def create_app(functions: Functions, started: status.Started | None = None) -> S
 def _metrics(functions: Functions) -> Metrics | None:
     """Return the page for Prometheus; None where its client is not installed."""
     try:
-        from pcb_aoi.platform.metrics import Metrics
+        from pcb_aoi.platform.prometheus import Metrics
     except ModuleNotFoundError:
         return None
     return Metrics(functions)

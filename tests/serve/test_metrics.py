@@ -59,7 +59,7 @@ def test_without_prometheus_client_there_is_no_page_and_the_cure(
     functions: Path, serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "prometheus_client", None)
-    monkeypatch.delitem(sys.modules, "pcb_aoi.platform.metrics", raising=False)
+    monkeypatch.delitem(sys.modules, "pcb_aoi.platform.prometheus", raising=False)
     write_function(functions, "a")
     client = serve()
     status, _, text = get(client, "/metrics")
