@@ -82,7 +82,7 @@ class Options:
     no_pull: bool = False
     with_dashboard: bool = False
     extras: tuple[str, ...] = ()
-    """`train`, `boards`, `adopt`, `test`: what `install` adds to what the functions need."""
+    """`train`, `boards`, `adopt`, `metrics`, `test`: what `install` adds to what the functions need."""
 
     @property
     def state(self) -> Path:
