@@ -10,7 +10,6 @@ import datetime
 import math
 import os
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -55,15 +54,16 @@ def places(data: object, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return [(*at, key) for key, _ in below] + [one for key, value in below for one in places(value, (*at, key))]
 
 
-def changed(data: Any, path: tuple[Any, ...], change: Callable[[Any, Any], None]) -> None:  # noqa: ANN401
+def change(data: Any, path: tuple[Any, ...], how: str, odd: Any) -> None:  # noqa: ANN401
+    """Put an odd value at a place, take the place away, or give it another key."""
     for key in path[:-1]:
         data = data[key]
-    change(data, path[-1])
-
-
-def rename(below: Any, key: Any, new: Any) -> None:  # noqa: ANN401
-    if isinstance(below, dict):
-        below[new] = below.pop(key)
+    if how == "put":
+        data[path[-1]] = odd
+    elif how == "remove":
+        data.pop(path[-1])
+    elif isinstance(data, dict) and isinstance(odd, str | int | float | None):
+        data[odd] = data.pop(path[-1])
 
 
 @st.composite
@@ -72,17 +72,9 @@ def data_mutants(draw: st.DrawFn) -> tuple[str, str]:
     kind = draw(st.sampled_from(sorted(TEXTS)))
     data = yaml.safe_load(TEXTS[kind])
     for _ in range(draw(st.integers(1, 3))):
-        path = draw(st.sampled_from(places(data) or [()]))
-        odd = draw(st.sampled_from(ODD))
-        how = draw(st.sampled_from(["put", "put", "put", "remove", "rename"]))
-        if not path:
-            continue
-        if how == "put":
-            changed(data, path, lambda below, key, odd=odd: below.__setitem__(key, odd))
-        elif how == "remove":
-            changed(data, path, lambda below, key: below.pop(key))
-        elif isinstance(odd, str | int | float | None):
-            changed(data, path, lambda below, key, odd=odd: rename(below, key, odd))
+        if found := places(data):
+            path, odd = draw(st.sampled_from(found)), draw(st.sampled_from(ODD))
+            change(data, path, draw(st.sampled_from(["put", "put", "put", "remove", "rename"])), odd)
     return kind, yaml.dump(data, allow_unicode=True, sort_keys=False)
 
 
@@ -219,7 +211,7 @@ HEADS = ["pcb", "yolov8", "end2end", "yolov7", "efficientnms", "rtdetr", "yolox"
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_outputs_of_odd_shapes_are_refused(tmp_path: Path, head: str, count: int, shape: tuple[int, ...]) -> None:
     folder = analytic.write_function(tmp_path / "odd")
-    sides = ["B", 64, 64, 3] if head == "pcb" else ["B", 3, 64, 64]
+    sides: list[str | int | None] = ["B", 64, 64, 3] if head == "pcb" else ["B", 3, 64, 64]
     kind = TensorProto.UINT8 if head == "pcb" else TensorProto.FLOAT
     values = [helper.make_tensor(f"c{i}", TensorProto.FLOAT, shape, [0.5] * math.prod(shape)) for i in range(count)]
     nodes = [helper.make_node("Constant", [], [f"o{i}"], value=value) for i, value in enumerate(values)]
