@@ -4,7 +4,7 @@
 
 Of two boxes at one place, with labels of one group, the surer is answered. Reads the pool `runs/FUNCTION-KIND` of each
 function. Per pair of labels: how often both are called at one place, how many wrong calls the suppression takes away
-(gain) and how many right ones (cost). And what the groups that model.yaml has do to the whole measurement.
+(gain) and how many right ones (cost). And what the groups of model.yaml, or those tried, do to the whole measurement.
 """
 
 from __future__ import annotations
@@ -40,6 +40,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Of the command line."""
     parser.add_argument("--pools", type=Path, default=Path("runs"), help="folder of the pools FUNCTION-KIND")
     parser.add_argument("--kind", default="test", help="default: test")
+    parser.add_argument(
+        "--group", action="append", default=[], metavar="FUNCTION:A,B", help="tried in place of those of model.yaml"
+    )
     parser.add_argument("--count", type=int, help="boards of each pool (default: all)")
     parser.add_argument("--function", action="append", metavar="NAME", help="measure only these")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
@@ -50,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
     names = args.function or sorted(path.parent.name for path in Path("functions").glob("*/model.yaml"))
     measured = {}
     for name in names:
-        measured[name] = measure(Path("functions") / name, args.pools / f"{name}-{args.kind}", args.count)
+        measured[name] = measure(Path("functions") / name, args.pools / f"{name}-{args.kind}", args.count, args.group)
         print(name, json.dumps(measured[name]), flush=True)
     content = {
         "command": "python -m boards " + shlex.join(sys.argv[1:]),
@@ -64,9 +67,13 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def measure(folder: Path, pool: Path, count: int | None = None) -> dict[str, Any]:
+def measure(folder: Path, pool: Path, count: int | None = None, tried: Sequence[str] = ()) -> dict[str, Any]:
     """Return one function's figures: its pairs, and the whole pool without its groups and with them."""
     config = ModelConfig.load(folder / "model.yaml")
+    own = [group.partition(":")[2].split(",") for group in tried if group.partition(":")[0] == folder.name]
+    if own:
+        groups = tuple(tuple(map(config.slugs.index, group)) for group in own)
+        config = replace(config, exclusive=groups)
     content = weights.read(folder, config)
     examiner = Examiner(content, replace(config, exclusive=()))
     threshold = config.threshold

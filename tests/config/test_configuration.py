@@ -210,10 +210,10 @@ FAULTS: dict[str, tuple[Callable[[Path], None], str]] = {
     "key twice": (mutate("model.yaml", "head: pcb", "head: pcb\nhead: pcb"), "key 'head' is given twice"),
     "alias bomb": (mutate("model.yaml", "head: pcb", "head: &a [x]\nversion: *a"), "aliases are not allowed|twice"),
     "exclusive label": (
-        mutate("model.yaml", "- [open, nick]", "- [open, hole]"),
+        mutate("model.yaml", "head: pcb", "head: pcb\nexclusive: [[open, hole]]"),
         "exclusive: 'hole' is none of the labels.*take its group out",
     ),
-    "exclusive list": (mutate("model.yaml", "- [open, nick]", "- open"), "list of lists"),
+    "exclusive list": (mutate("model.yaml", "head: pcb", "head: pcb\nexclusive: [open]"), "list of lists"),
     "not yaml": (mutate("model.yaml", "model: inner", "model: [inner"), "model.yaml"),
     "duplicate name": (mutate_map("zh: 短路", "zh: 开路"), "'开路' is given twice"),
     "duplicate slug": (mutate_map("slug: short", "slug: open"), "'open' is given twice"),
