@@ -10,6 +10,7 @@ COMMANDS = {
     "pool": ("pool", "fill a folder with boards to train on or to measure with"),
     "train": ("train", "train a recipe's net from scratch or from other weights"),
     "soup": ("soup", "average files of weights, trained from one another"),
+    "int8": ("int8", "make the int8 twin of a function's weights"),
     "samples": ("samples", "write the sample boards of the demo"),
 }
 

@@ -137,6 +137,8 @@ def _info(detector: Detector) -> dict[str, Any]:
         "sha256": config.sha256,
         "engine": __version__,
         "provider": detector.model.runtime.provider,
+        "precision": detector.precision[0],
+        "precision_because": detector.precision[1],
         "labels": list(config.names),
         "slugs": list(config.slugs),
         "threshold": detector.threshold,

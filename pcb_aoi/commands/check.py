@@ -78,7 +78,7 @@ def _check_function(root: Path, name: str, load_weights: bool) -> Finding:
             raise ConfigError(f"{root / 'labelmaps' / name}.yaml: function must be {name!r}, is {labelmap.function!r}")
         config = ModelConfig.load(folder / "model.yaml")
         _check_folder(folder, labelmap, config)
-        text = (_load_weights if load_weights else _read_weights)(folder, config)
+        text = _load_weights(root, folder, config) if load_weights else _read_weights(folder, config)
     except MissingWeights as error:
         return Finding(name, "missing", f"{error}: 不会出现在CVAT中 / it is left out of CVAT's list")
     except PcbAoiError as error:
@@ -161,9 +161,15 @@ def _read_weights(folder: Path, config: ModelConfig) -> str:
     return f"{config.version}, {len(config.slugs)} 个标签 labels, {size / 1e6:.1f} MB"
 
 
-def _load_weights(folder: Path, config: ModelConfig) -> str:
+def _load_weights(root: Path, folder: Path, config: ModelConfig) -> str:
     from pcb_aoi.config.settings import Settings
     from pcb_aoi.engine.detector import Detector  # ONNX Runtime: not needed for --static
 
-    runtime = Detector.load(folder, Settings()).model.runtime
-    return f"{_read_weights(folder, config)}, {runtime.seconds_per_item * 1e3:.0f} ms/tile ({runtime.provider})"
+    detector = Detector.load(folder, Settings())
+    runtime, (precision, _) = detector.model.runtime, detector.precision
+    text = f"{_read_weights(folder, config)}, {runtime.seconds_per_item * 1e3:.0f} ms/tile ({runtime.provider}"
+    if config.int8 is None:
+        return f"{text})"
+    from pcb_aoi.commands import twin
+
+    return f"{text}, {precision}), {twin.compare(root / 'samples' / folder.name, folder, config)}"

@@ -11,10 +11,9 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-from pcb_aoi.config import weights
 from pcb_aoi.config.model_config import ModelConfig
 from pcb_aoi.config.settings import Settings
-from pcb_aoi.engine import merge, polarity, tiles, whole
+from pcb_aoi.engine import merge, polarity, precision, tiles, whole
 from pcb_aoi.engine.detections import Detections
 from pcb_aoi.engine.model import Model
 from pcb_aoi.errors import DeadlineExceeded, ModelError
@@ -57,10 +56,21 @@ class Detector:
     """One model, ready to run. Not for several threads at once."""
 
     def __init__(
-        self, config: ModelConfig, model: Model, settings: Settings, most_per_tile: int = merge.MAX_PER_TILE
+        self,
+        config: ModelConfig,
+        model: Model,
+        settings: Settings,
+        most_per_tile: int = merge.MAX_PER_TILE,
+        precision: tuple[str, str] = ("float32", "as given"),
     ) -> None:
-        """Join the parts; `most_per_tile` bounds the candidates of a tile that are looked at, the best ones."""
-        self.config, self.model, self.settings = config, model, settings
+        """Join the parts.
+
+        Args:
+            config, model, settings: as they are.
+            most_per_tile: bounds the candidates of a tile that are looked at, the best ones.
+            precision: what the model runs in, and why; for the log and the GET.
+        """
+        self.config, self.model, self.settings, self.precision = config, model, settings, precision
         self._rules = merge.Rules.of(config, model.metadata, most_per_tile)
         self._bright_copper = polarity.bright_copper(model.metadata)
 
@@ -75,8 +85,8 @@ class Detector:
         """
         settings = settings or Settings()
         config = ModelConfig.load(folder / "model.yaml")
-        model = Model(weights.read(folder, config), config, settings)
-        return cls(config, model, settings)
+        choice = precision.load(folder, config, settings)
+        return cls(config, choice.model, settings, precision=(choice.precision, choice.why))
 
     @property
     def threshold(self) -> float:
@@ -129,7 +139,7 @@ class Detector:
         if self.config.frame == "whole":
             return whole.plan(height, width, self.config.tile, self.model.fit)
         scale = self.config.scale(self.settings.um_per_px)
-        return tiles.plan(height, width, self.config.tile, self.config.overlap, scale)
+        return tiles.plan(height, width, self.config.tile, self.config.overlap, scale, self.model.canvases)
 
     def _polarity(self, image: UInt8) -> tuple[bool, tuple[str, ...]]:
         """Whether the weights see the picture's negative, and what is to be said about it."""
