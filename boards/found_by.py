@@ -18,7 +18,7 @@ from deploy import smoke
 from pcb_aoi.config import weights
 from pcb_aoi.config.model_config import ModelConfig
 from pcb_aoi.config.settings import Settings
-from pcb_aoi.engine import image, precision, response
+from pcb_aoi.engine import choice, image, response
 from pcb_aoi.engine.detector import Detector, UInt8
 from pcb_aoi.engine.model import Model
 
@@ -41,14 +41,14 @@ def truth_of(root: Path, function: str) -> dict[str, Any]:
 
 
 def shipped(folder: Path) -> dict[str, list[Detector]]:
-    """Return detectors for each of the folder's weights, by their SHA-256; with those of an int8 twin: either may run."""
+    """Return detectors for each of the folder's weights, by their SHA-256: of an int8 twin too, as either may run."""
     config, settings = ModelConfig.load(folder / "model.yaml"), Settings()
     groups: dict[str, list[Detector]] = {}
     for path in sorted(folder.glob("*.onnx")):
         sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
         chosen = replace(config, weights=path.name, sha256=sha256)
         detector = Detector(chosen, Model(weights.read(folder, chosen), chosen, settings), settings)
-        groups.setdefault(detector.model.metadata.get(precision.TWIN_OF, sha256), []).append(detector)
+        groups.setdefault(detector.model.metadata.get(choice.TWIN_OF, sha256), []).append(detector)
     return groups
 
 

@@ -34,7 +34,7 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 from pcb_aoi.config import model_edit, weights
 from pcb_aoi.config.model_config import ModelConfig
 from pcb_aoi.engine import tiles
-from pcb_aoi.engine.precision import TWIN_OF
+from pcb_aoi.engine.choice import TWIN_OF
 from training.data.store import listed, read_scene
 from training.measure import metrics
 from training.measure.examine import Examiner
@@ -106,7 +106,7 @@ def cut(paths: list[Path], config: ModelConfig) -> Iterator[UInt8]:
     """Yield every tile of stored scenes, uint8 (1, T, T, 3)."""
     for path in paths:
         image = read_scene(path).image
-        grid = tiles.plan(*image.shape[:2], config.tile, config.overlap)
+        grid = tiles.plan(image.shape[0], image.shape[1], config.tile, config.overlap)
         for _, tile in tiles.batches(image, grid, 1):
             yield tile
 

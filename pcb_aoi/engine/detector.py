@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from pcb_aoi.config.model_config import ModelConfig
 from pcb_aoi.config.settings import Settings
-from pcb_aoi.engine import merge, polarity, precision, tiles, whole
+from pcb_aoi.engine import choice, merge, polarity, tiles, whole
 from pcb_aoi.engine.detections import Detections
 from pcb_aoi.engine.model import Model
 from pcb_aoi.errors import DeadlineExceeded, ModelError
@@ -85,8 +85,8 @@ class Detector:
         """
         settings = settings or Settings()
         config = ModelConfig.load(folder / "model.yaml")
-        choice = precision.load(folder, config, settings)
-        return cls(config, choice.model, settings, precision=(choice.precision, choice.why))
+        chosen = choice.load(folder, config, settings)
+        return cls(config, chosen.model, settings, precision=(chosen.precision, chosen.why))
 
     @property
     def threshold(self) -> float:

@@ -38,9 +38,7 @@ class Grid:
         return len(self.boxes)
 
 
-def plan(
-    height: int, width: int, tile: int, overlap: int, scale: float = 1.0, canvases: Sequence[int] = ()
-) -> Grid:
+def plan(height: int, width: int, tile: int, overlap: int, scale: float = 1.0, canvases: Sequence[int] = ()) -> Grid:
     """Cut a (height, width) image, resampled by `scale`, into tiles that overlap by at least `overlap` pixels.
 
     The last tile of a row or column is shifted inward to end at the border: no slivers, no padding on any board

@@ -1,4 +1,4 @@
-"""precision: the faster weights run, unless ops say which, and never a twin of other weights."""
+"""choice: the faster weights run, unless ops say which, and never a twin of other weights."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from calling import Function
 from pcb_aoi.config import weights
 from pcb_aoi.config.model_config import ModelConfig
 from pcb_aoi.config.settings import Settings
-from pcb_aoi.engine import precision
+from pcb_aoi.engine import choice
 from pcb_aoi.engine.detector import Detector
 from pcb_aoi.engine.runtime import Runtime
 from pcb_aoi.errors import MissingWeights, ModelError
@@ -22,7 +22,7 @@ from pcb_aoi.errors import MissingWeights, ModelError
 def write_twin(folder: Path, twin_of: str | None = None) -> None:
     """Beside the weights, as if it were int8: what it computes is no matter here."""
     config = ModelConfig.load(folder / "model.yaml")
-    content = analytic.model(metadata={precision.TWIN_OF: str(config.sha256 if twin_of is None else twin_of)})
+    content = analytic.model(metadata={choice.TWIN_OF: str(config.sha256 if twin_of is None else twin_of)})
     (folder / weights.twin_name(config.weights)).write_bytes(content)
     text = (folder / "model.yaml").read_text("utf-8")
     line = f'int8: "{hashlib.sha256(content).hexdigest()}"\n'
@@ -40,7 +40,7 @@ def take(monkeypatch: pytest.MonkeyPatch, float32_ms: float, int8_ms: float) -> 
     """A processor on which a tile takes so long."""
 
     def measure(self: Runtime) -> float:
-        return (int8_ms if precision.TWIN_OF in self.metadata else float32_ms) / 1e3
+        return (int8_ms if choice.TWIN_OF in self.metadata else float32_ms) / 1e3
 
     monkeypatch.setattr(Runtime, "measure", measure)
 
@@ -56,7 +56,7 @@ def test_the_faster_one_runs_and_says_why(
     take(monkeypatch, float32_ms, int8_ms)
     detector = Detector.load(folder)
     assert detector.precision[0] == runs
-    assert (precision.TWIN_OF in detector.model.metadata) == (runs == "int8")
+    assert (choice.TWIN_OF in detector.model.metadata) == (runs == "int8")
     assert f"{float32_ms:.1f} ms in float32 and {int8_ms:.1f} ms in int8" in detector.precision[1]
 
 
@@ -65,14 +65,15 @@ def test_ops_decide(folder: Path, monkeypatch: pytest.MonkeyPatch, wanted: str) 
     take(monkeypatch, *((16, 8) if wanted == "float32" else (8, 16)))  # against what the times say
     detector = Detector.load(folder, Settings(precision=wanted))
     assert detector.precision == (wanted, f"PCB_AOI_PRECISION={wanted}")
-    assert (precision.TWIN_OF in detector.model.metadata) == (wanted == "int8")
+    assert (choice.TWIN_OF in detector.model.metadata) == (wanted == "int8")
 
 
 def test_a_gpu_runs_float32(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = ModelConfig.load(folder / "model.yaml")
-    monkeypatch.setattr(precision, "Model", lambda content, *_: hashlib.sha256(content).hexdigest())
-    choice = precision.load(folder, config, Settings(device="cuda"))
-    assert (choice.model, choice.precision) == (config.sha256, "float32")
+    loaded: list[str] = []
+    monkeypatch.setattr(choice, "Model", lambda content, *_: loaded.append(hashlib.sha256(content).hexdigest()))
+    assert choice.load(folder, config, Settings(device="cuda")).precision == "float32"
+    assert loaded == [config.sha256]
 
 
 def test_without_a_twin_float32_runs_and_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
