@@ -12,6 +12,7 @@ COMMANDS = {
     "soup": ("soup", "average files of weights, trained from one another"),
     "exclusive": ("exclusive", "measure what groups of labels of which one object can only be one cost and gain"),
     "pitch": ("pitch", "measure what scaling to the native pitch and nested thresholds cost and gain"),
+    "int8": ("int8", "make the int8 twin of a function's weights"),
     "samples": ("samples", "write the sample boards of the demo"),
 }
 

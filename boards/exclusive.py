@@ -127,10 +127,8 @@ def pairs(run: Measured, config: ModelConfig) -> list[dict[str, Any]]:
         for scene, calls in zip(run.scenes, _called(run.results, config.threshold), strict=True):
             right = is_right(calls, scene)
             kept = merge.one_label_a_place(calls, [pair])
-            gone.update(right[~_among(calls, kept)].tolist())
-        clean = sum(
-            len(one) - len(merge.one_label_a_place(one, [pair])) for one in _called(run.clean, config.threshold)
-        )
+            gone.update(right[~kept].tolist())
+        clean = sum(int((~merge.one_label_a_place(one, [pair])).sum()) for one in _called(run.clean, config.threshold))
         if gone or clean:
             labels = [config.slugs[label] for label in pair]
             found.append({"labels": labels, "wrong_gone": gone[False], "right_gone": gone[True], "clean_gone": clean})
@@ -150,20 +148,10 @@ def _called(results: Sequence[Detections], threshold: float) -> list[Detections]
     return [result[result.scores >= threshold] for result in results]
 
 
-def _among(calls: Detections, kept: Detections) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    """(N,): the call is one of `kept`."""
-    rows = set(_rows(kept))
-    return np.array([row in rows for row in _rows(calls)], bool)
-
-
-def _rows(calls: Detections) -> list[tuple[float, ...]]:
-    return [(*box, label) for box, label in zip(calls.boxes.tolist(), calls.labels.tolist(), strict=True)]
-
-
 def _whole(run: Measured, groups: Groups, config: ModelConfig) -> dict[str, Any]:
     """The measurement as `evaluate` writes it, of the answers that these groups leave, and calls in numbers."""
-    left = [merge.one_label_a_place(result, groups) for result in run.results]
-    clean = [merge.one_label_a_place(result, groups) for result in run.clean]
+    left = [result[merge.one_label_a_place(result, groups)] for result in run.results]
+    clean = [result[merge.one_label_a_place(result, groups)] for result in run.clean]
     whole = report.figures(replace(run, results=left, clean=clean), list(config.slugs), config.threshold)
     called = _called(left, config.threshold)
     right = sum(int(is_right(calls, scene).sum()) for calls, scene in zip(called, run.scenes, strict=True))

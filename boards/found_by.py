@@ -18,7 +18,7 @@ from deploy import smoke
 from pcb_aoi.config import weights
 from pcb_aoi.config.model_config import ModelConfig
 from pcb_aoi.config.settings import Settings
-from pcb_aoi.engine import image, response
+from pcb_aoi.engine import choice, image, response
 from pcb_aoi.engine.detector import Detector, UInt8
 from pcb_aoi.engine.model import Model
 
@@ -33,20 +33,23 @@ def truth_of(root: Path, function: str) -> dict[str, Any]:
     for sample in truth["images"]:
         pixels = image.decode((samples / sample["file"]).read_bytes(), Settings().max_megapixels).pixels
         sample["found_by"] = [
-            sha256 for sha256, detector in detectors.items() if finds(detector, pixels, sample["defects"])
+            sha256
+            for sha256, group in detectors.items()
+            if all(finds(detector, pixels, sample["defects"]) for detector in group)
         ]
     return truth
 
 
-def shipped(folder: Path) -> dict[str, Detector]:
-    """Return a detector for each of the folder's weights, by their SHA-256."""
+def shipped(folder: Path) -> dict[str, list[Detector]]:
+    """Return detectors for each of the folder's weights, by their SHA-256: of an int8 twin too, as either may run."""
     config, settings = ModelConfig.load(folder / "model.yaml"), Settings()
-    detectors = {}
+    groups: dict[str, list[Detector]] = {}
     for path in sorted(folder.glob("*.onnx")):
         sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
         chosen = replace(config, weights=path.name, sha256=sha256)
-        detectors[sha256] = Detector(chosen, Model(weights.read(folder, chosen), chosen, settings), settings)
-    return detectors
+        detector = Detector(chosen, Model(weights.read(folder, chosen), chosen, settings), settings)
+        groups.setdefault(detector.model.metadata.get(choice.TWIN_OF, sha256), []).append(detector)
+    return groups
 
 
 def finds(detector: Detector, pixels: UInt8, planted: list[dict[str, Any]]) -> bool:

@@ -176,6 +176,8 @@ def _info(detector: Detector) -> dict[str, Any]:
         "sha256": config.sha256,
         "engine": __version__,
         "provider": detector.model.runtime.provider,
+        "precision": detector.precision[0],
+        "precision_because": detector.precision[1],
         "labels": list(compress(config.names, config.offered)),
         "slugs": list(compress(config.slugs, config.offered)),
         "types": list(compress(config.types, config.offered)),

@@ -119,7 +119,7 @@ def test_commands_and_options_of_deploy_exist() -> None:
 @pytest.mark.parametrize("package", ["training", "boards"])
 def test_commands_of_training_and_boards_exist(package: str) -> None:
     text = (ROOT / package / "__main__.py").read_text("utf-8")
-    for word in commands(rf"-m {package} ([a-z]+)"):
+    for word in commands(rf"-m {package} ([a-z0-9]+)"):
         assert f'"{word}"' in text, f"python -m {package} {word}"
 
 

@@ -175,6 +175,8 @@ def test_a_get_tells_what_runs_here(folder: Path) -> None:
         "version": "1.2.3",
         "engine": __version__,
         "provider": "CPUExecutionProvider",
+        "precision": "float32",
+        "precision_because": "model.yaml names no int8 weights",
         "labels": ["亮", "蓝"],
         "slugs": ["bright", "blue"],
         "types": ["rectangle", "rectangle"],

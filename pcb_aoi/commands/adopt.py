@@ -218,7 +218,8 @@ def _prepared(
         values["overlap"] = str(plan.tile // 4)
     if args.threshold is not None or not own:
         values["threshold"] = f"{THRESHOLD if args.threshold is None else args.threshold:g}"
-    added: dict[str, str | None] = {"frame": args.frame, "scale": None}
+    # The twin, if there is one, is of the weights before.
+    added: dict[str, str | None] = {"frame": args.frame, "scale": None, "int8": None}
     if args.um_per_px is not None:
         pitch = f"{args.um_per_px:g}"
         values["um_per_px"] = f"{{native: {pitch}, min: {pitch}, max: {pitch}}}"

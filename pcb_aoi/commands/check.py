@@ -81,7 +81,7 @@ def _check_function(root: Path, name: str, load_weights: bool) -> Finding:
             raise ConfigError(f"{root / 'labelmaps' / name}.yaml: function must be {name!r}, is {labelmap.function!r}")
         config = ModelConfig.load(folder / "model.yaml")
         _check_folder(folder, labelmap, config)
-        text = (_load_weights if load_weights else _read_weights)(folder, config)
+        text = _load_weights(root, folder, config) if load_weights else _read_weights(folder, config)
     except MissingWeights as error:
         return Finding(name, "missing", f"{error}: 不会出现在CVAT中 / it is left out of CVAT's list")
     except PcbAoiError as error:
@@ -183,12 +183,16 @@ def _read_weights(folder: Path, config: ModelConfig) -> str:
     return f"{config.version}, {sum(config.offered)} 个标签 labels, {size / 1e6:.1f} MB"
 
 
-def _load_weights(folder: Path, config: ModelConfig) -> str:
+def _load_weights(root: Path, folder: Path, config: ModelConfig) -> str:
+    from pcb_aoi.commands import twin
     from pcb_aoi.engine.detector import Detector  # ONNX Runtime: not needed for --static
 
-    model = Detector.load(folder, Settings()).model
-    runtime = model.runtime
-    text = f"{_read_weights(folder, config)}, {runtime.seconds_per_item * 1e3:.0f} ms/tile ({runtime.provider})"
+    detector = Detector.load(folder, Settings())
+    model, (precision, _) = detector.model, detector.precision
+    speed = f"{model.runtime.seconds_per_item * 1e3:.0f} ms/tile ({model.runtime.provider}, {precision})"
+    text = f"{_read_weights(folder, config)}, {speed}"
+    if config.int8 is not None:
+        text += f", {twin.compare(root / 'samples' / folder.name, folder, config)}"
     if "polygon" in config.types and not model.gives_masks:
         text += "；权重没有掩膜，多边形只是框的四边 / the weights give no masks: polygons follow the boxes' sides"
     return text

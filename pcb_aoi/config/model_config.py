@@ -75,6 +75,8 @@ class ModelConfig:
     """`tiles`: cut at the model's scale; `whole`: the whole picture brought to one tile."""
     fixed_scale: float | None = None
     """Model pixels per image pixel, whatever the pitch."""
+    int8: str | None = None
+    """SHA-256 of the int8 twin of the weights, if there is one."""
 
     def scale(self, um_per_px: float | None) -> float:
         """Return model pixels per image pixel of tiles; `um_per_px` is the picture's pitch, None: unknown."""
@@ -92,11 +94,9 @@ class ModelConfig:
             str(path),
             yaml_file.load(path),
             keys | {"language", "labels"},
-            optional={"exclusive", "classes", "frame", "scale", "names", "score", "thresholds"},
+            optional={"exclusive", "classes", "frame", "scale", "names", "score", "thresholds", "int8"},
         )
-        sha256 = data["sha256"]
-        if sha256 is not None and not re.fullmatch(r"[0-9a-f]{64}", str(sha256)):
-            raise ConfigError(f"{path}: sha256 must be 64 lower-case hex digits or null, got {sha256!r}")
+        sha256 = _sha256(f"{path}: sha256", data["sha256"])
         weights = yaml_file.text(f"{path}: weights", data["weights"])
         if Path(weights).name != weights:
             raise ConfigError(f"{path}: weights must be a file in the function folder, got {weights!r}")
@@ -146,6 +146,7 @@ class ModelConfig:
             exclusive=exclusive,
             classes=_classes(f"{path}: classes", data["classes"], slugs) if "classes" in data else None,
             frame=yaml_file.choice(f"{path}: frame", data.get("frame", "tiles"), FRAMES),
+            int8=_sha256(f"{path}: int8", data.get("int8")),
             fixed_scale=yaml_file.number(f"{path}: scale", data["scale"], 0.05, 20) if "scale" in data else None,
         )
 
@@ -159,6 +160,12 @@ def _classes(where: str, data: object, slugs: list[str]) -> dict[int | str, str]
         if slug not in (*slugs, DROP):
             raise ConfigError(f'{where}: {key!r}: {slug!r} is none of the labels {", ".join(slugs)}, nor "{DROP}"')
     return data
+
+
+def _sha256(where: str, value: object) -> str | None:
+    if value is not None and not re.fullmatch(r"[0-9a-f]{64}", str(value)):
+        raise ConfigError(f"{where} must be 64 lower-case hex digits or null, got {value!r}")
+    return None if value is None else str(value)
 
 
 def _exclusive(where: str, groups: object, slugs: list[str]) -> tuple[tuple[int, ...], ...]:

@@ -29,6 +29,8 @@ class Settings:
     """`skip` or `error`: answer a frame of which nothing decodes with an empty list and a warning, or with 4xx."""
     copper: str = "auto"
     """`auto`, `dark` or `bright`: whether copper is the dark side of the pictures, where it cannot be told by them."""
+    precision: str = "auto"
+    """`auto`, `float32` or `int8`: which weights run on the CPU; `auto` takes the faster ones."""
     deadline_s: float | None = None
     """Seconds from a call's arrival to its answer; None takes what CVAT grants, less the answer's way (granted.py)."""
     max_image_mib: float = 190.0
@@ -77,6 +79,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "device": ("cpu", "cuda"),
     "bad_frame": ("skip", "error"),
     "copper": ("auto", "dark", "bright"),
+    "precision": ("auto", "float32", "int8"),
 }
 _RANGES: dict[str, tuple[type[int] | type[float], float, float]] = {
     "threshold": (float, 0, 1),

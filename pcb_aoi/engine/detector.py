@@ -11,10 +11,10 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-from pcb_aoi.config import thresholds, weights
+from pcb_aoi.config import thresholds
 from pcb_aoi.config.model_config import ModelConfig
 from pcb_aoi.config.settings import Settings
-from pcb_aoi.engine import contours, doubles, merge, polarity, tiles, whole
+from pcb_aoi.engine import choice, contours, doubles, merge, polarity, tiles, whole
 from pcb_aoi.engine.contours import Contours
 from pcb_aoi.engine.detections import Detections
 from pcb_aoi.engine.model import Model
@@ -60,10 +60,21 @@ class Detector:
     """One model, ready to run. Not for several threads at once."""
 
     def __init__(
-        self, config: ModelConfig, model: Model, settings: Settings, most_per_tile: int = doubles.MOST
+        self,
+        config: ModelConfig,
+        model: Model,
+        settings: Settings,
+        most_per_tile: int = doubles.MOST,
+        precision: tuple[str, str] = ("float32", "as given"),
     ) -> None:
-        """Join the parts; `most_per_tile` bounds the candidates of a tile that are looked at, the best ones."""
-        self.config, self.model, self.settings = config, model, settings
+        """Join the parts.
+
+        Args:
+            config, model, settings: as they are.
+            most_per_tile: bounds the candidates of a tile that are looked at, the best ones.
+            precision: what the model runs in, and why; for the log and the GET.
+        """
+        self.config, self.model, self.settings, self.precision = config, model, settings, precision
         self.thresholds = thresholds.of(config, settings)
         """Slug -> score from which a label counts, where it has one of its own."""
         self._rules = merge.Rules.of(config, model.metadata, self.thresholds, most_per_tile)
@@ -80,8 +91,8 @@ class Detector:
         """
         settings = settings or Settings()
         config = ModelConfig.load(folder / "model.yaml")
-        model = Model(weights.read(folder, config), config, settings)
-        return cls(config, model, settings)
+        chosen = choice.load(folder, config, settings)
+        return cls(config, chosen.model, settings, precision=(chosen.precision, chosen.why))
 
     @property
     def threshold(self) -> float:
@@ -140,7 +151,7 @@ class Detector:
         if self.config.frame == "whole":
             return whole.plan(height, width, self.config.tile, self.model.fit)
         scale = self.config.scale(self.settings.um_per_px)
-        return tiles.plan(height, width, self.config.tile, self.config.overlap, scale)
+        return tiles.plan(height, width, self.config.tile, self.config.overlap, scale, self.model.canvases)
 
     def _polarity(self, image: UInt8) -> tuple[bool, tuple[str, ...]]:
         """Whether the weights see the picture's negative, and what is to be said about it."""

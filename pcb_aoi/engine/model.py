@@ -18,6 +18,8 @@ from pcb_aoi.errors import ModelError
 
 UInt8 = npt.NDArray[np.uint8]
 
+CANVASES = (224, 320, 416, 512)
+"""Crops of inspection machines have 200 to 416 px. Few sizes: a network is planned anew for each."""
 _GREY = 114
 """Of the blank tiles that a model is tried with: neither side of a board."""
 
@@ -43,6 +45,11 @@ class Model:
         self._check(outputs)
         self.gives_masks = any(output.ndim == 4 for output in outputs) and self._head.collect is None
         """Whether candidates have masks, so that polygons are contours; else they are boxes."""
+        free = self._head.any_side and not any(isinstance(size, int) for size in self.runtime.input_shape[1:3])
+        self.canvases = tuple(side for side in CANVASES if side < config.tile) if free else ()
+        """Sides of the inputs that small pictures are run in, in rising order; planned once, here."""
+        for side in self.canvases:
+            self.runtime.run(blank[:, :side, :side])
         self.runtime.measure()
 
     @property

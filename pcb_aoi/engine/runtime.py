@@ -68,6 +68,7 @@ class Runtime:
         self.batch: int = self._frozen_batch or (wanted if batched else 1)
         """Items a call; halved when memory runs out."""
         self.seconds_per_item = 0.0
+        self._tile_size = 0
 
     @property
     def _frozen_batch(self) -> int | None:
@@ -82,7 +83,7 @@ class Runtime:
             OutOfMemory: not even one item fits.
             ModelError: see `run`.
         """
-        self._blank = blank
+        self._blank, self._tile_size = blank, blank[0].size
         return self.run(np.repeat(blank, self.batch, axis=0))
 
     def measure(self) -> float:
@@ -111,7 +112,8 @@ class Runtime:
         except OutOfMemory:
             self._shrink()
             outputs = self._in_batches(items)
-        taken = (time.perf_counter() - started) / len(items)
+        # Of a full tile: a small picture's time grows with its area.
+        taken = (time.perf_counter() - started) * (self._tile_size or items[0].size) / items.size
         # A running mean that follows a machine that gets slower or faster within a few batches.
         self.seconds_per_item += 0.2 * (taken - self.seconds_per_item)
         return outputs

@@ -2,13 +2,13 @@
 
 Two frames of reference: the image as it came, and the board at the model's scale (`scale` model pixels per image
 pixel). Tiles live in the second, are cut from the first, and are all of one size, so that one fixed tensor shape
-goes through the network.
+goes through the network. A picture smaller than a tile takes a canvas of one of a few smaller sizes.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,13 +38,16 @@ class Grid:
         return len(self.boxes)
 
 
-def plan(height: int, width: int, tile: int, overlap: int, scale: float = 1.0) -> Grid:
+def plan(height: int, width: int, tile: int, overlap: int, scale: float = 1.0, canvases: Sequence[int] = ()) -> Grid:
     """Cut a (height, width) image, resampled by `scale`, into tiles that overlap by at least `overlap` pixels.
 
     The last tile of a row or column is shifted inward to end at the border: no slivers, no padding on any board
-    larger than a tile.
+    larger than a tile. An image that fits into one of the `canvases`, sides in rising order, is one tile of that side.
     """
     height, width = max(1, round(height * scale)), max(1, round(width * scale))
+    for side in canvases:
+        if max(height, width) <= side < tile:
+            return Grid(height, width, side, scale, np.array([[0, 0, side, side]], np.int32))
     x, y = np.meshgrid(_starts(width, tile, overlap), _starts(height, tile, overlap))
     x1, y1 = x.ravel(), y.ravel()
     return Grid(height, width, tile, scale, np.stack([x1, y1, x1 + tile, y1 + tile], axis=1).astype(np.int32))

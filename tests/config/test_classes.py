@@ -27,7 +27,7 @@ def config(folder: Path, more: str = "") -> ModelConfig:
 def test_a_class_found_in_pieces_may_be_dropped(tmp_path: Path, key: str) -> None:
     metadata = {"slugs": '["bright", "blue", "scratch"]', "joined": '{"scratch": 20, "blue": 5}'}
     chosen = config(tmp_path, f'classes: {{0: bright, 1: blue, {key}: "-"}}')
-    assert merge.Rules.of(chosen, metadata).gaps.tolist() == [-1, 5]
+    assert merge.Rules.of(chosen, metadata, {}).gaps.tolist() == [-1, 5]
 
 
 @pytest.mark.parametrize(

@@ -166,7 +166,7 @@ def test_sync_says_what_it_cannot_write(root: Path, capsys: pytest.CaptureFixtur
 )
 def test_check_says_where_polygons_are_only_boxes(tmp_path: Path, masks: bool, bright: str, says: int) -> None:
     folder = analytic.write_function(tmp_path / "analytic", analytic.model(masks=masks), bright=bright)
-    text = check._load_weights(folder, ModelConfig.load(folder / "model.yaml"))
+    text = check._load_weights(tmp_path, folder, ModelConfig.load(folder / "model.yaml"))
     assert text.count("polygons follow the boxes' sides") == says
 
 

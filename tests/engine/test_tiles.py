@@ -78,3 +78,16 @@ def test_reduction_averages_thin_lines_instead_of_skipping_them() -> None:
     grid = tiles.plan(64, 640, 32, 0, 0.1)
     tile = next(tiles.batches(image, grid, 1))[1][0]
     assert tile[:6, 1:-1].min() > 10
+
+
+@given(SIDES, SIDES, st.sampled_from([(), (96,), (96, 160), (96, 160, 1000)]))
+def test_a_small_picture_takes_the_smallest_canvas_that_holds_it(
+    height: int, width: int, canvases: tuple[int, ...]
+) -> None:
+    grid = tiles.plan(height, width, 224, 64, canvases=canvases)
+    fitting = [side for side in canvases if max(height, width) <= side < 224]
+    assert grid.tile == (fitting[0] if fitting else 224)
+    if fitting:
+        assert grid.boxes.tolist() == [[0, 0, grid.tile, grid.tile]]
+    else:
+        assert (grid.boxes == tiles.plan(height, width, 224, 64).boxes).all()

@@ -25,8 +25,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.speed", description=__doc__)
     parser.add_argument("folder", type=Path, nargs="?", default=Path(__file__).parents[2] / "functions/inner-layer")
     parser.add_argument("--json", type=Path, metavar="FILE", help="results/speed.json for the documents")
+    parser.add_argument("--peers", action="store_true", help="beside SAHI, supervision and others (extra `bench`)")
+    parser.add_argument("--side", type=int, action="append", help="of the boards of --peers; may be repeated")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="of --peers, as PNG")
     args = parser.parse_args()
     folder: Path = args.folder
+    if args.peers:
+        return beside_peers(folder, args)
     figures: dict[str, object] = {"command": "python -m tests.speed", "date": f"{datetime.date.today()}"}
     function = Function(folder)
     info = function.get().body
@@ -56,6 +61,17 @@ def main() -> None:
             figures[f"suppression_{layout}"] = float(f"{r.textbook / r.ours:.2g}")
     if args.json:
         args.json.write_text(json.dumps(figures, indent=1) + "\n", "utf-8")
+
+
+def beside_peers(folder: Path, args: argparse.Namespace) -> None:
+    from speed import race  # the extra `bench` is needed here only
+
+    lines = list(race.race(folder, tuple(args.side or race.SIDES)))
+    print(race.table(lines))
+    if args.json:
+        args.json.write_text(json.dumps(race.figures(lines, folder), indent=1) + "\n", "utf-8")
+    if args.plot:
+        race.plot(lines, args.plot)
 
 
 if __name__ == "__main__":

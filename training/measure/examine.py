@@ -57,7 +57,7 @@ class Examiner:
         settings = settings or Settings()
         session = RememberingModel(model, config, settings)
         self.config = config
-        self.gaps = merge.Rules.of(config, session.metadata).gaps
+        self.gaps = merge.Rules.of(config, session.metadata, {}).gaps
         self._session = session
         self._detector = Detector(config, session, settings, MOST_PER_TILE)
         apart = copy.copy(session)  # the same net, of which nothing is joined

@@ -123,6 +123,7 @@ def announce(path: Path, digest: str, version: str) -> bool:
         if model_edit.value(text, "weights") != path.name:
             return False  # other weights are chosen: these lie beside them
         text = model_edit.put(text, {"sha256": f'"{digest}"', "version": version})
+        text = model_edit.put_optional(text, "int8", None)  # the twin of the weights before
     except ConfigError as error:
         raise ModelFileError(f"{config}: {error}") from None
     config.write_text(text, "utf-8")

@@ -56,6 +56,8 @@ class Head:
     """How the family brings a whole picture to its input: `centre` or `corner`, padded there, or `stretch`."""
     first_id: int = 0
     """The number of the first class."""
+    any_side: bool = False
+    """The network takes pictures of any side that its strides divide, if its file says so."""
     sizes: str | None = None
     """The name of a second input, int64 (B, 2), that takes the tile's width and height."""
 

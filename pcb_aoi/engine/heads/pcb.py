@@ -56,4 +56,4 @@ def _decode(outputs: Sequence[Float32], classes: int, threshold: float) -> Candi
     return candidates(tile, boxes[tile, row], scores[tile, row, label], label, masks)
 
 
-HEAD = Head("pcb", _prepare, _check, _decode)
+HEAD = Head("pcb", _prepare, _check, _decode, any_side=True)
