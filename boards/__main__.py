@@ -10,6 +10,8 @@ COMMANDS = {
     "pool": ("pool", "fill a folder with boards to train on or to measure with"),
     "train": ("train", "train a recipe's net from scratch or from other weights"),
     "soup": ("soup", "average files of weights, trained from one another"),
+    "exclusive": ("exclusive", "measure what groups of labels of which one object can only be one cost and gain"),
+    "pitch": ("pitch", "measure what scaling to the native pitch and nested thresholds cost and gain"),
     "samples": ("samples", "write the sample boards of the demo"),
 }
 

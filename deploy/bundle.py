@@ -26,8 +26,6 @@ from deploy.plan import Function
 from deploy.rows import Row
 
 _IMAGES = "images.tar"
-# Beside the embedded platform's own packages: what pip builds this checkout with.
-_BUILD = ("hatchling", "editables")
 
 
 def create(options: Options) -> int:
@@ -136,7 +134,7 @@ def _create_embedded(options: Options) -> None:
     with _work(_output(options).parent, options) as work:
         say.info("下载 Python 包", "downloading Python packages")
         words: list[str | Path] = ["download", "--quiet", "--disable-pip-version-check", "--dest", work / "wheels"]
-        words += [f"{options.root}[{extras}]", *_BUILD]
+        words += ["--require-hashes", "-r", environment.locked(options.root, options.gpu)]
         packages.pip(python, words, root=options.root, cwd=options.cwd, dry_run=options.dry_run)
         version = shell.output([python, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"], cwd=Path("/"))
         _pack(options, work, {"python": version})

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from deploy import environment, lock, packages, say, shell
+from deploy import cvat_settings, embedded_server, environment, lock, packages, say, shell
 from deploy.options import Options
 
 _MARKS = {"ok": ("正常", "ok"), "note": ("注意", "note"), "fault": ("故障", "fault")}
@@ -31,7 +31,20 @@ class Symptom(NamedTuple):
 def doctor(options: Options) -> int:
     """Print every finding; returns 1 when one of them is a fault, else 0."""
     worst = 0
-    for look in (checkout, line_endings, terminal, pythons, environments, pip, machine, disks, docker, gpu):
+    for look in (
+        checkout,
+        served,
+        addresses,
+        line_endings,
+        terminal,
+        pythons,
+        environments,
+        pip,
+        machine,
+        disks,
+        docker,
+        gpu,
+    ):
         for finding in look(options):
             mark = say.both(*_MARKS[finding.level])
             wide = sum(unicodedata.east_asian_width(letter) in "WF" for letter in mark)
@@ -52,6 +65,35 @@ def checkout(options: Options) -> Iterator[Symptom]:
     if other := lock.owner(options.state):
         yield Symptom(
             "note", f"另一个 deploy.sh（进程 {other}）正在工作", f"another deploy.sh is at work: process {other}"
+        )
+
+
+def served(options: Options) -> Iterator[Symptom]:
+    """The embedded platform's process: running, or its record left over."""
+    if running := embedded_server.find(options.root):
+        text = f"{running.pid}, {running.url}"
+        yield Symptom("ok", f"内置平台在运行：进程 {text}", f"the embedded platform runs: process {text}")
+    elif (path := embedded_server.record_path(options.root)).exists():
+        cure = "./deploy.sh up"
+        yield Symptom(
+            "note",
+            f"{path} 记录的进程已不在（重启过，或被结束）。需要时：{cure}",
+            f"the process that {path} names is gone (a reboot, or it was ended); where it is wanted: {cure}",
+        )
+
+
+def addresses(options: Options) -> Iterator[Symptom]:
+    """Where CVAT may reach this machine, and whether an address that was asked for is one of its own."""
+    own = [word for word in (shell.output(["hostname", "-I"]) or "").split() if cvat_settings.is_local(word)]
+    gateway = cvat_settings.docker_gateway()
+    seen = f" (Docker: {gateway})" if gateway else ""
+    text = " ".join(["127.0.0.1", *own]) + seen
+    yield Symptom("ok", f"本机地址：{text}", f"addresses of this machine: {text}")
+    if options.host and not cvat_settings.is_local(options.host):
+        yield Symptom(
+            "fault",
+            f"--host {options.host} 不是本机地址：用上一行中的一个，或 0.0.0.0（全部）",
+            f"--host {options.host} is no address of this machine: use one of the line above, or 0.0.0.0 for all",
         )
 
 
@@ -123,8 +165,7 @@ def pip(options: Options) -> Iterator[Symptom]:
 def machine(options: Options) -> Iterator[Symptom]:
     """The architecture, and what of the machine may be used here."""
     kind, libc = platform.machine(), " ".join(platform.libc_ver()).strip() or "musl"
-    cores = _cores(environment.folder(options.root, options.gpu) / "bin" / "python")
-    text = f"{kind}, {libc}, {cores}"
+    text = f"{kind}, {libc}"
     if kind in ("x86_64", "aarch64") and libc.startswith("glibc"):
         yield Symptom("ok", text, text)
     else:
@@ -132,13 +173,29 @@ def machine(options: Options) -> Iterator[Symptom]:
         yield Symptom(
             "fault", f"{text}：没有 ONNX Runtime，需要 {need}", f"{text}: no ONNX Runtime for it; {need} is needed"
         )
+    yield _cores(environment.folder(options.root, options.gpu) / "bin" / "python")
 
 
-def _cores(python: Path) -> str:
-    # The engine's own count, which knows the quotas of cgroups; without it the kernel's.
+def _cores(python: Path) -> Symptom:
+    # The engine's own count, which knows the quotas of cgroups.
     said = shell.output([python, "-c", "from pcb_aoi.engine.cores import usable_cores; print(usable_cores())"])
-    mine = said if said else str(len(os.sched_getaffinity(0)))
-    return f"{mine}/{os.cpu_count()} CPU"
+    every, allowed = os.cpu_count() or 1, len(os.sched_getaffinity(0))
+    if not said:
+        return Symptom(
+            "ok",
+            f"CPU：{every} 核中可用 {allowed} 核；容器（cgroup）的限额要先 ./deploy.sh install 才能读出",
+            f"CPU: {allowed} of {every} cores may be used; a container's (cgroup's) quota is read after "
+            "./deploy.sh install",
+        )
+    if int(said) < allowed:
+        return Symptom(
+            "note",
+            f"CPU：{every} 核中可用 {said} 核，受容器（cgroup）的 CPU 限额限制；要更快，请提高限额",
+            f"CPU: {said} of {every} cores may be used: a container's (cgroup's) CPU quota says so; raise it for speed",
+        )
+    return Symptom(
+        "ok", f"CPU：{every} 核中可用 {said} 核", f"CPU: {said} of {every} cores may be used; no quota cuts them"
+    )
 
 
 def disks(options: Options) -> Iterator[Symptom]:

@@ -20,9 +20,9 @@ from deploy import lock, say
 
 # Models load, and on a GPU warm up, before the first answer.
 START_SECONDS = 300
-# serve itself lets calls under way finish for 30 seconds, and for 180 after another took its place.
+# serve itself lets calls under way finish for 30 seconds, and for 600 after another took its place.
 STOP_SECONDS = 35
-DRAIN_SECONDS = 185
+DRAIN_SECONDS = 605
 # The server reads its weights to compare them with the disk.
 ASK_SECONDS = 60
 

@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from deploy import say
+from deploy import history, say
 
 _HEADS = (
     ("函数", "function"),
@@ -21,7 +21,7 @@ _HEADS = (
 
 
 def show(pid: int, report: Mapping[str, Any]) -> int:
-    """Print what answers, what was left out, what differs from the disk and the last failures.
+    """Print what answers, what was left out, what differs from the disk, and what became of the calls.
 
     Args:
         pid: of the server.
@@ -54,7 +54,7 @@ def show(pid: int, report: Mapping[str, Any]) -> int:
             f"未提供 {left['folder']}：{left['cause']}。{zh}，再 ./deploy.sh up",
             f"not served: {left['folder']}: {left['cause']}. {en}, then ./deploy.sh up",
         )
-    _failures(report["functions"])
+    history.show(report["functions"])
     return int(bool(unhealthy or report["left_out"]))
 
 
@@ -81,15 +81,6 @@ def _row(name: str, function: Mapping[str, Any]) -> list[str]:
         str(function["failed"]),
         function["name"],
     ]
-
-
-def _failures(functions: Mapping[str, Any]) -> None:
-    lines = [(failure["time"], name, failure) for name in functions for failure in functions[name]["failures"]]
-    if lines:
-        say.info("最近的失败和警告", "last failures and warnings")
-    for time, name, failure in sorted(lines, key=lambda line: line[0]):
-        cure = say.both(*failure["cure"])
-        print(f"  {time}  {name}  {failure['status']} {failure['code']}: {failure['cause']}", f"    {cure}", sep="\n")
 
 
 def _columns(rows: Sequence[Sequence[str]]) -> list[str]:

@@ -26,6 +26,11 @@ def folder(root: Path, gpu: bool) -> Path:
     return root / (".venv-gpu" if gpu else ".venv")
 
 
+def locked(root: Path, gpu: bool) -> Path:
+    """Name the file of the packages' versions and hashes, and of what builds this project."""
+    return root / "deploy" / "locks" / f"embedded-{'gpu' if gpu else 'cpu'}.txt"
+
+
 def ensure(
     root: Path, gpu: bool, extras: str, *, dry_run: bool = False, wheels: Path | None = None, cwd: Path | None = None
 ) -> Path:
@@ -39,7 +44,7 @@ def ensure(
     """
     venv = folder(root, gpu)
     stamp = venv / f"installed-{extras.replace(',', '-')}"
-    wanted = f"{zlib.crc32((root / 'pyproject.toml').read_bytes())}\n"
+    wanted = f"{zlib.crc32((root / 'pyproject.toml').read_bytes() + locked(root, gpu).read_bytes())}\n"
     version = wheels_python(wheels) if wheels else ""
     if _done(venv, stamp, wanted, version):
         return venv
@@ -66,8 +71,12 @@ def ensure(
             words.append("--no-cache-dir")
         if wheels:
             words += ["--no-index", "--find-links", wheels]
-        words += ["--editable", f".[{extras}]"]
-        packages.pip(python, words, root=root, cwd=cwd or root, dry_run=dry_run)
+        # Of the locked files alone; then this project, whose further extras, as those of training, have no lock.
+        for what in (
+            ["--require-hashes", "-r", locked(root, gpu)],
+            ["--no-build-isolation", "--editable", f".[{extras}]"],
+        ):
+            packages.pip(python, [*words, *what], root=root, cwd=cwd or root, dry_run=dry_run)
         if not dry_run:
             lock.write(stamp, wanted)
     return venv

@@ -9,7 +9,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from deploy import container, cuda, folders, images, loading, plan, preflight, rows, say, shell, smoke, versions
+from deploy import (
+    container,
+    cuda,
+    folders,
+    history,
+    images,
+    loading,
+    plan,
+    preflight,
+    rows,
+    say,
+    shell,
+    smoke,
+    versions,
+)
 from deploy.container import State
 from deploy.nuctl import PROJECT, Nuctl, Record
 from deploy.options import Options
@@ -133,15 +147,17 @@ def status(options: Options) -> int:
     """Ask nuclio, Docker and the port; say what CVAT would see, and what to do. Returns 1 when something is wrong."""
     preflight.tools(options)
     client = Nuctl.of(options)
-    table, well = [], True
+    table, said, well = [], {}, True
     for function in plan.deployable(plan.known(options)):
         name = container.name(client.namespace, function.name)
         record, state, verdict = client.get(function.name), container.inspect(name), _call(options, function)
         cure = _cure(function, name, record, state, verdict)
         word = f"{record.state if record else 'absent'}/{state.word}"
         table.append(_row(function, word, record.image if record else "-", verdict, cure or verdict.remark))
+        said[function.name] = verdict.about
         well = well and not cure
     rows.show(table)
+    history.show(said)
     return 0 if well else 1
 
 

@@ -41,6 +41,8 @@ class Verdict:
     """Of the weights that answered."""
     ms: str
     remark: str
+    about: Json
+    """What it says of itself; empty where it did not."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,7 @@ def answers(url: str, timeout_s: float = 5) -> bool:
 
 def _verdict(ok: bool, facts: Json, ms: str, remark: str) -> Verdict:
     provider, version, sha256 = (str(facts.get(key, "-")) for key in ("provider", "version", "sha256"))
-    return Verdict(ok, provider, version, sha256, ms, " ".join(remark.split())[:300])
+    return Verdict(ok, provider, version, sha256, ms, " ".join(remark.split())[:300], facts)
 
 
 def pick(folder: Path, facts: Json) -> Sample:

@@ -81,7 +81,7 @@ def value(results: Results, name: str, _: int) -> str:
         found = found[part]
     if isinstance(found, list):
         return f"{found[0]:g}–{found[-1]:g}"
-    return str(found) if isinstance(found, str) else f"{found:g}"
+    return str(found) if isinstance(found, str | int) else f"{found:g}"
 
 
 def trust(results: Results, _: str, language: int) -> str:
@@ -191,6 +191,13 @@ def origin(results: Results, _: str, language: int) -> str:
     return table(head, rows)
 
 
+def rows(results: Results, name: str, language: int) -> str:
+    """A table that a measurement brings, `FILE.KEY`: {head: {en, zh}, rows}."""
+    stem, _, key = name.partition(".")
+    one = results[stem][key]
+    return table(tuple(one["head"][LANGUAGES[language]]), one["rows"])
+
+
 def weights(_: Results, function: str, language: int) -> str:
     """Version and SHA-256 of the weights that ship."""
     found = (re.search(rf"(?m)^{key}: \"?([^\"\n]+)", model_yaml(function)) for key in ("version", "sha256"))
@@ -200,6 +207,7 @@ def weights(_: Results, function: str, language: int) -> str:
 
 PARTS: dict[str, Part] = {
     "value": value,
+    "rows": rows,
     "trust": trust,
     "summary": summary,
     "rendered": rendered,

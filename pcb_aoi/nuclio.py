@@ -13,15 +13,20 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime
 from itertools import compress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pcb_aoi import __version__
+from pcb_aoi.config import granted
+from pcb_aoi.config.function_file import FunctionFile
 from pcb_aoi.config.settings import Settings
 from pcb_aoi.engine import request, response
 from pcb_aoi.engine.image.child import Decoder
-from pcb_aoi.errors import FrameError, NoModel, OutOfMemory, PcbAoiError
+from pcb_aoi.errors import ConfigError, FrameError, NoModel, OutOfMemory, PcbAoiError
+from pcb_aoi.tally import Tally
 
 if TYPE_CHECKING:
     from pcb_aoi.engine.detector import Detector
@@ -53,6 +58,8 @@ def load_model(context: Any, folder: Path) -> None:  # noqa: ANN401 - nuclio's C
         context.logger.error_with(str(error), code=error.code, detail=error.detail)
         raise
     context.user_data.detector, context.user_data.decoder = detector, Decoder()
+    context.user_data.tally = Tally()
+    context.user_data.most_s = _most_s(context, folder, detector.settings)
     context.logger.info_with("model ready", **_info(detector))
 
 
@@ -62,12 +69,13 @@ def handle(context: Any, event: Any) -> Any:  # noqa: ANN401 - nuclio's Context,
     if detector is None:
         return _no_model(context)
     if getattr(event, "method", None) in ("GET", "HEAD"):
-        return _json(context, 200, _info(detector))
+        return _json(context, 200, _info(detector) | context.user_data.tally.report())
     facts: dict[str, Any] = {"model": detector.config.model, "version": detector.config.version}
     started = time.monotonic()
     try:
         decoder: Decoder = context.user_data.decoder
-        shapes, ms = _answer(detector, decoder, event.body, started + detector.settings.deadline_s, facts)
+        deadline = started + min(_left_s(event, detector.settings), context.user_data.most_s)
+        shapes, ms = _answer(detector, decoder, event.body, deadline, facts)
     except Exception as error:
         return _failure(context, detector, error, facts)
     facts["ms"] = {stage: round(value, 1) for stage, value in ms.items()}
@@ -75,8 +83,10 @@ def handle(context: Any, event: Any) -> Any:  # noqa: ANN401 - nuclio's Context,
     log("frame answered", **facts)
     timing = ", ".join(f"{stage};dur={value:.1f}" for stage, value in ms.items())
     headers = {"Server-Timing": timing}
-    if facts.get("warnings"):
-        headers["X-Pcb-Aoi-Warning"] = "; ".join(facts["warnings"])
+    warning = "; ".join(facts["warnings"])
+    if warning:
+        headers["X-Pcb-Aoi-Warning"] = warning
+    context.user_data.tally.answer(facts["detections"], warning)
     return _json(context, 200, shapes, headers)
 
 
@@ -106,6 +116,29 @@ def _answer(
     return shapes, {stage: value for stage, value in watch.ms.items() if stage != "_"}
 
 
+def _left_s(event: Any, settings: Settings) -> float:  # noqa: ANN401
+    """Seconds until the caller must have its answer. What the call has waited for a free worker has passed already."""
+    grant = None
+    with suppress(ConfigError):  # a dashboard refuses what it cannot read
+        grant = granted.read(event.get_header(granted.HEADER))
+    whole = granted.CVAT_S if grant is None else grant
+    left = granted.usable(whole) if settings.deadline_s is None else settings.deadline_s
+    if not isinstance(event.timestamp, datetime):
+        return left
+    waited = (datetime.now(UTC).replace(tzinfo=None) - event.timestamp).total_seconds()
+    # Nobody waits longer than CVAT: a clock that was set in between says nothing.
+    return left - waited if 0 < waited < whole else left
+
+
+def _most_s(context: Any, folder: Path, settings: Settings) -> float:  # noqa: ANN401
+    """Seconds that nuclio gives a call before it kills the worker, and with it the calls that wait."""
+    if getattr(context.platform, "kind", "") == "embedded":
+        return float("inf")  # gives what the caller grants
+    path = folder / ("function.yaml" if settings.device == "cpu" else "function-gpu.yaml")
+    limit = FunctionFile.load(path).event_timeout_s if path.is_file() else None
+    return float("inf") if limit is None else granted.usable(limit)
+
+
 def _no_model(context: Any) -> Any:  # noqa: ANN401
     error = NoModel(
         "模型没有加载，原因见函数的日志。 no model is loaded; the function's log has the cause",
@@ -117,16 +150,21 @@ def _no_model(context: Any) -> Any:  # noqa: ANN401
 
 
 def _failure(context: Any, detector: Detector, error: Exception, facts: dict[str, Any]) -> Any:  # noqa: ANN401
+    tally: Tally = context.user_data.tally
     if isinstance(error, MemoryError):
         error = OutOfMemory("the function is out of memory", detail="raise the memory limit or crop the frames")
     if isinstance(error, FrameError) and detector.settings.bad_frame == "skip":
         context.logger.error_with("frame skipped", code=error.code, cause=str(error), detail=error.detail, **facts)
+        tally.skip(error.code, f"frame skipped: {error}")
         return _json(context, 200, [], {"X-Pcb-Aoi-Warning": f"frame skipped: {error}"})
     if isinstance(error, PcbAoiError):
         context.logger.error_with("frame refused", code=error.code, cause=str(error), detail=error.detail, **facts)
+        tally.fail(error.status, error.code, str(error))
         return _json(context, error.status, {"code": error.code, "message": str(error)})
     context.logger.error_with("frame failed", code="internal", cause=traceback.format_exc(), **facts)
-    return _json(context, 500, {"code": "internal", "message": "internal error; the function's log has the cause"})
+    message = "internal error; the function's log has the cause"
+    tally.fail(500, "internal", message)
+    return _json(context, 500, {"code": "internal", "message": message})
 
 
 def _info(detector: Detector) -> dict[str, Any]:

@@ -109,8 +109,8 @@ class Client:
         self.gates = {name: gates_of(idle_worker(function)) for name, function in functions.by_id.items()}
         self._socket = listen("127.0.0.1", 0)
         self.port: int = self._socket.getsockname()[1]
-        self._server = Server(create_app(functions, allow, Started(port=self.port)))
-        self._thread = threading.Thread(target=self._server.run, args=([self._socket],))
+        self.server = Server(create_app(functions, Started(port=self.port)), allow=allow)
+        self._thread = threading.Thread(target=self.server.run, args=([self._socket],))
         self._thread.start()
 
     def __call__(
@@ -144,7 +144,7 @@ class Client:
         """Let every held handler go, stop the server, and wait for it."""
         for gates in self.gates.values():
             gates["go"].release(100)
-        self._server.should_exit = True
+        self.server.should_exit = True
         self._thread.join(60)
         self._socket.close()
 

@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 import threading
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from types import SimpleNamespace
@@ -102,6 +103,56 @@ def test_decoding_and_the_tiles_share_the_time_that_was_set(folder: Path, monkey
     assert given == [7, 1007]
 
 
+CVATS = {"X-Nuclio-Invoke-Timeout": "300s"}
+
+
+@pytest.mark.parametrize(
+    ("env", "headers", "waited_s", "event_timeout", "left_s"),
+    [
+        ({}, {}, 0, None, 110),
+        ({}, CVATS, 0, None, 290),
+        ({}, {"x-nuclio-invoke-timeout": b"300s"}, 0, None, 290),
+        ({}, {"X-Nuclio-Invoke-Timeout": "50s"}, 0, None, 45),
+        ({}, {"X-Nuclio-Invoke-Timeout": "soon"}, 0, None, 110),
+        ({}, CVATS, 60, None, 230),
+        ({}, {}, 60, None, 50),
+        ({}, {}, 115, None, -5),
+        ({}, {}, 3600, None, 110),  # a clock that was set
+        ({}, {}, -3600, None, 110),
+        ({"PCB_AOI_DEADLINE_S": "30"}, CVATS, 20, None, 10),
+        # nuclio kills a worker at its eventTimeout, and the calls that wait with it: a frame ends before.
+        ({}, CVATS, 0, "200s", 190),
+        ({}, CVATS, 200, "200s", 90),
+    ],
+)
+def test_a_frame_may_take_what_is_left_of_the_time_that_cvat_grants(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    env: dict[str, str],
+    headers: dict[str, str],
+    waited_s: float,
+    event_timeout: str | None,
+    left_s: float,
+) -> None:
+    folder = analytic.write_function(tmp_path / "analytic")
+    if event_timeout:
+        (folder / "function.yaml").write_text(f"metadata: {{}}\nspec: {{eventTimeout: {event_timeout}}}\n")
+    function = Function(folder, env)
+    given: list[float] = []
+
+    def decoding(data: bytes, most: float, seconds: float) -> None:
+        given.append(seconds)
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(function.context.user_data.decoder, "decode", decoding)
+    arrived = datetime.now(UTC).replace(tzinfo=None) - timedelta(seconds=waited_s)
+    body = {"image": base64.b64encode(PNG).decode()}
+    function.module.handler(
+        function.context, nuclio_sdk.Event(body=body, method="POST", headers=headers, timestamp=arrived)
+    )
+    assert given == [pytest.approx(left_s, abs=2)]
+
+
 def test_the_header_holds_the_timings_of_the_log(function: Function) -> None:
     answer = function.annotate(PNG)
     entries = answer.headers["Server-Timing"].split(", ")
@@ -116,6 +167,7 @@ def test_a_get_tells_what_runs_here(folder: Path) -> None:
     answer = function.get()
     assert answer.status == 200
     info = dict(answer.body)
+    assert [info.pop(key) for key in ("calls", "failed", "skipped", "boxes", "failures")] == [0, 0, 0, {}, []]
     assert info.pop("ms_per_tile") > 0
     assert len(info.pop("sha256")) == 64
     assert info == {

@@ -19,6 +19,8 @@ from pcb_aoi.config.model_config import ModelConfig
 from pcb_aoi.config.settings import Settings
 from pcb_aoi.errors import ConfigError, MissingWeights, PcbAoiError
 
+UNFORESEEN = "没有预料到的错误，请连同文件报告 / a fault that nobody foresaw, please report it with the file:"
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -84,6 +86,8 @@ def _check_function(root: Path, name: str, load_weights: bool) -> Finding:
         return Finding(name, "missing", f"{error}: 不会出现在CVAT中 / it is left out of CVAT's list")
     except PcbAoiError as error:
         return Finding(name, "error", f"{error}{' | ' + error.detail if error.detail else ''}")
+    except Exception as error:  # one function's oddity must not hide what is found of the others
+        return Finding(name, "error", f"{UNFORESEEN} {type(error).__name__}: {error}")
     return Finding(name, "ok", text + _labels(labelmap, config))
 
 

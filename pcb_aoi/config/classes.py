@@ -42,11 +42,21 @@ def names(metadata: Mapping[str, str]) -> dict[int, str] | None:
             found = ast.literal_eval(text)
         entries = found.items() if isinstance(found, dict) else enumerate(found)
         by_number = {int(number): str(name) for number, name in entries}
-    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError) as error:
+    except (ValueError, SyntaxError, TypeError, OverflowError, RecursionError, MemoryError) as error:
         raise ModelError("the class names in the weights' metadata cannot be read", detail=str(error)) from error
     if not by_number or min(by_number) < 0 or len(by_number) != len(found):
         raise ModelError("the class names in the weights' metadata cannot be read", detail=text[:200])
     return dict(sorted(by_number.items()))
+
+
+def dropped(metadata: Mapping[str, str], config: ModelConfig) -> set[str]:
+    """Return the names, in the weights, of the classes that model.yaml's `classes` drops.
+
+    Raises:
+        ModelError: as `label_of`.
+    """
+    found, labels = names(metadata), label_of(metadata, config)
+    return {name for number, name in (found or {}).items() if labels[number] == DROPPED}
 
 
 def plain(name: str) -> str:

@@ -73,7 +73,7 @@ class FunctionFile:
         Raises:
             ConfigError: it is no Go duration.
         """
-        return seconds(self.spec.get("eventTimeout"))
+        return seconds(self.spec.get("eventTimeout"), f"{self.path}: spec.eventTimeout")
 
     @property
     def env(self) -> dict[str, Any]:
@@ -127,15 +127,15 @@ def _cvat_reads(annotations: dict[str, Any]) -> None:
             raise ValueError(f"attribute names of {label['name']} must be unique")
 
 
-def seconds(duration: object) -> float | None:
+def seconds(duration: object, key: str = "spec.eventTimeout") -> float | None:
     """Read a Go duration such as `110s` or `1m30s`; None means no limit.
 
     Raises:
-        ConfigError: it is none.
+        ConfigError: it is none; names the key.
     """
     if duration is None:
         return None
     parts = re.findall(r"(\d+(?:\.\d+)?)(ms|h|m|s)", str(duration))
     if not parts or "".join(number + unit for number, unit in parts) != str(duration):
-        raise ConfigError(f"spec.eventTimeout must look like '110s', got {duration!r}")
+        raise ConfigError(f"{key} must look like '110s', got {duration!r}")
     return sum(float(number) * {"ms": 0.001, "s": 1, "m": 60, "h": 3600}[unit] for number, unit in parts)

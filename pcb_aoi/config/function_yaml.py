@@ -9,15 +9,15 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pcb_aoi.config.function_file import FunctionFile
+from pcb_aoi.config.function_file import FunctionFile, seconds
 from pcb_aoi.config.generated import offered
 from pcb_aoi.config.labelmap import Labelmap
 from pcb_aoi.config.model_config import ModelConfig
 from pcb_aoi.errors import ConfigError
 
-# A dict is a mapping with these keys, `ANY` a free mapping or value, a list [x] a list of x.
+# A dict is a mapping with these keys, `ANY` a free mapping or value, a list [x] a list of x, a type a value of it.
 ANY = object()
-_RESOURCES = {"cpu": ANY, "memory": ANY, "nvidia.com/gpu": ANY}
+_RESOURCES = {"cpu": ANY, "memory": ANY, "nvidia.com/gpu": int}
 _DIRECTIVE = {"kind": ANY, "value": ANY}
 _ALLOWED: dict[str, Any] = {
     "apiVersion": ANY,
@@ -40,9 +40,9 @@ _ALLOWED: dict[str, Any] = {
         "runtime": ANY,
         "handler": ANY,
         "eventTimeout": ANY,
-        "readinessTimeoutSeconds": ANY,
+        "readinessTimeoutSeconds": int,
         "waitReadinessTimeoutBeforeFailure": ANY,
-        "env": [{"name": ANY, "value": ANY}],
+        "env": [{"name": str, "value": ANY}],
         "image": ANY,
         "imagePullPolicy": ANY,
         "imagePullSecrets": ANY,
@@ -71,10 +71,10 @@ _ALLOWED: dict[str, Any] = {
             "*": {
                 "kind": ANY,
                 "name": ANY,
-                "numWorkers": ANY,
-                "maxWorkers": ANY,
-                "workerAvailabilityTimeoutMilliseconds": ANY,
-                "attributes": {"port": ANY, "maxRequestBodySize": ANY, "ingresses": ANY, "serviceType": ANY},
+                "numWorkers": int,
+                "maxWorkers": int,
+                "workerAvailabilityTimeoutMilliseconds": int,
+                "attributes": {"port": int, "maxRequestBodySize": int, "ingresses": ANY, "serviceType": ANY},
             }
         },
         "platform": {
@@ -92,6 +92,11 @@ READY_PROBE = (
 
 def _check_keys(where: str, data: object, allowed: object) -> None:
     if allowed is ANY:
+        return
+    if isinstance(allowed, type):
+        if not isinstance(data, allowed) or isinstance(data, bool):
+            kind = "a whole number, without quotes" if allowed is int else "text"
+            raise ConfigError(f"{where} must be {kind}, is {data!r}")
         return
     if isinstance(allowed, list):
         if not isinstance(data, list):
@@ -119,6 +124,10 @@ def check(path: Path, labelmap: Labelmap, config: ModelConfig) -> None:
     """
     file = FunctionFile.load(path)
     _check_keys(str(path), file.data, _ALLOWED)
+    seconds(file.spec.get("eventTimeout"), f"{path}: spec: eventTimeout")
+    for number, entry in enumerate(file.spec.get("env", [])):
+        if "name" not in entry:
+            raise ConfigError(f"{path}: spec: env[{number}]: missing key 'name'")
     gpu, language = path.name == "function-gpu.yaml", config.language
     rules = (
         (("metadata", "name"), labelmap.id),

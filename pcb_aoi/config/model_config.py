@@ -166,5 +166,5 @@ def _exclusive(where: str, groups: object, slugs: list[str]) -> tuple[tuple[int,
         raise ConfigError(f"{where} must be a list of lists of at least two slugs")
     for slug in (slug for group in groups for slug in group):
         if slug not in slugs:
-            raise ConfigError(f"{where}: {slug!r} is none of the labels {', '.join(slugs)}")
+            raise ConfigError(f"{where}: {slug!r} is none of the labels {', '.join(slugs)}: take its group out")
     return tuple(tuple(slugs.index(slug) for slug in group) for group in groups)

@@ -29,7 +29,8 @@ class Settings:
     """`skip` or `error`: answer a frame of which nothing decodes with an empty list and a warning, or with 4xx."""
     copper: str = "auto"
     """`auto`, `dark` or `bright`: whether copper is the dark side of the pictures, where it cannot be told by them."""
-    deadline_s: float = 100.0
+    deadline_s: float | None = None
+    """Seconds from a call's arrival to its answer; None takes what CVAT grants, less the answer's way (granted.py)."""
     max_image_mib: float = 190.0
     max_megapixels: float = 300.0
     threads: int | None = None

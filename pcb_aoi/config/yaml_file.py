@@ -12,6 +12,10 @@ import yaml
 
 from pcb_aoi.errors import ConfigError
 
+# Of a number, and of a complaint about one.
+_DIGITS = 40
+_LONGEST = 400
+
 
 class _StrictLoader(yaml.SafeLoader):
     """SafeLoader without aliases (a ten-line file can expand to gigabytes) and without duplicate keys."""
@@ -28,6 +32,14 @@ class _StrictLoader(yaml.SafeLoader):
             raise yaml.MarkedYAMLError(problem=f"key {doubled!r} is given twice", problem_mark=node.start_mark)
         return super().construct_mapping(node, deep)
 
+    def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
+        if len(node.value) > _DIGITS:  # Python itself refuses to print those of 4,300
+            raise yaml.MarkedYAMLError(problem=f"a number of {len(node.value)} digits", problem_mark=node.start_mark)
+        return super().construct_yaml_int(node)
+
+
+_StrictLoader.add_constructor("tag:yaml.org,2002:int", _StrictLoader.construct_yaml_int)
+
 
 def load(path: Path) -> dict[str, Any]:
     """Read one YAML mapping.
@@ -38,8 +50,10 @@ def load(path: Path) -> dict[str, Any]:
     try:
         # utf-8-sig: Windows editors put a byte order mark in front.
         data = yaml.load(path.read_text("utf-8-sig"), Loader=_StrictLoader)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path}: {' '.join(str(error).split())}") from error
+    except RecursionError as error:
+        raise ConfigError(f"{path}: brackets are nested too deep") from error
+    except Exception as error:  # PyYAML's own, and what its scalars run into: 2026-02-30 is a ValueError of datetime
+        raise ConfigError(f"{path}: {' '.join(str(error).split())[:_LONGEST]}") from error
     if not isinstance(data, dict):
         raise ConfigError(f"{path}: expected a mapping, got {type(data).__name__}")
     return data

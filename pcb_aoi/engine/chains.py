@@ -8,7 +8,7 @@ Canny, IEEE PAMI 8, 1986), a weak piece counts where it hangs together with a st
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -28,11 +28,14 @@ GAP = 40.0
 NOT_JOINED = np.float32(-1)
 
 
-def gaps(metadata: Mapping[str, str], slugs: Sequence[str]) -> Float32:
+def gaps(metadata: Mapping[str, str], slugs: Sequence[str], dropped: Collection[str] = ()) -> Float32:
     """float32 (C,): how far apart pieces of each label may be and still touch, px; NOT_JOINED: it has no pieces.
 
+    `dropped`: classes of the weights that model.yaml does not answer; whether they come in pieces is all one.
+
     Raises:
-        ModelError: the metadata's `joined` is no JSON list of slugs, nor an object of slugs and pixels.
+        ModelError: the metadata's `joined` is no JSON list of slugs, nor an object of slugs and pixels; or it names
+            what is neither a label nor dropped.
     """
     result = np.full(len(slugs), NOT_JOINED)
     try:
@@ -41,10 +44,22 @@ def gaps(metadata: Mapping[str, str], slugs: Sequence[str]) -> Float32:
             gap = float(names[name]) if isinstance(names, dict) else GAP
             if not 0 <= gap < float("inf"):
                 raise ValueError(f"{name}: a gap of {gap} px")
-            result[slugs.index(name)] = gap
-    except (ValueError, TypeError) as error:
+            if name in slugs:
+                result[slugs.index(name)] = gap
+            elif name not in dropped:
+                raise ModelError(_unknown(str(name), slugs))
+    except (ValueError, TypeError, RecursionError, OverflowError) as error:
         raise ModelError("the labels joined, in the weights' metadata, cannot be read", detail=str(error)) from error
     return result
+
+
+def _unknown(name: str, slugs: Sequence[str]) -> str:
+    return (
+        f"权重说 {name} 是一段一段找到的（元数据 joined），但没有这个标签。请在标签表里保留 slug {name}；"
+        f'不要这一类时，在 model.yaml 写 classes: {{"{name}": "-"}} / the weights find {name} in pieces (metadata '
+        f"joined), and no label is called so ({', '.join(slugs)}): keep the slug {name} in the labelmap, or drop the "
+        f'class: classes: {{"{name}": "-"}} in model.yaml'
+    )
 
 
 def floor(threshold: float, gaps: Float32) -> float:

@@ -86,7 +86,7 @@ def _imgsz(metadata: Mapping[str, str]) -> list[int]:
     try:
         value = ast.literal_eval(metadata.get("imgsz") or metadata.get("tile", "[]"))  # `tile`: this project's
         return [value, value] if isinstance(value, int) else [int(length) for length in value][:2]
-    except (ValueError, SyntaxError, TypeError):
+    except (ValueError, SyntaxError, TypeError, OverflowError, RecursionError, MemoryError):
         return []
 
 

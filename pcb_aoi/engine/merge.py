@@ -14,6 +14,7 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
+from pcb_aoi.config import classes
 from pcb_aoi.config.model_config import ModelConfig
 from pcb_aoi.engine import boxes as bx
 from pcb_aoi.engine import chains, doubles, masks, seams, tiles
@@ -60,7 +61,8 @@ class Rules:
         Raises:
             ModelError: the metadata's `joined` cannot be read.
         """
-        gaps = chains.gaps(metadata, config.slugs)
+        dropped = classes.dropped(metadata, config) if "joined" in metadata else ()
+        gaps = chains.gaps(metadata, config.slugs, dropped)
         outlined = np.array([kind == "polygon" for kind in config.types])
         least = np.array([at_least(thresholds.get(slug, 0.0)) for slug in config.slugs])
         return cls(

@@ -1,4 +1,7 @@
-"""Who may call the embedded platform, and under which name: CVAT sends no token that could be asked for."""
+"""Who may call the embedded platform, and under which name: CVAT sends no token that could be asked for.
+
+Clients are refused as they connect (protocol.py), names once a request says which it means.
+"""
 
 from __future__ import annotations
 
@@ -19,39 +22,31 @@ _PRIVATE_ENDINGS = (".local", ".localhost", ".internal", ".lan", ".home.arpa", "
 log = nuclio_sdk.Logger(logging.INFO, "pcb_aoi.platform.access")
 
 
-class AllowClients:
-    """ASGI middleware: 403 for every client outside the networks, and for every name that is not this machine's.
+def is_allowed(host: str, networks: tuple[Network, ...]) -> bool:
+    """Say whether a client's address is in one of the networks."""
+    address = _address(host)
+    return address is not None and any(address in network for network in networks)
 
-    Both are decided before a byte of the body is read. The name is the Host header's: a web page that has its own
-    name point at 127.0.0.1 (DNS rebinding) comes from an allowed client, but under that name.
+
+class OwnNames:
+    """ASGI middleware: 403 for every name that is not this machine's, before a byte of the body is read.
+
+    The name is the Host header's: a web page that has its own name point at 127.0.0.1 (DNS rebinding) comes from an
+    allowed client, but under that name.
     """
 
-    def __init__(self, app: ASGIApp, networks: tuple[Network, ...], names: tuple[str, ...] = ()) -> None:
+    def __init__(self, app: ASGIApp, names: tuple[str, ...] = ()) -> None:
         self._app = app
-        self._networks = networks
         self._names = {name.lower() for name in (*names, socket.gethostname())}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or answer 403."""
-        if scope["type"] == "lifespan":
+        if scope["type"] == "lifespan" or self._own(name := _called(scope)):
             await self._app(scope, receive, send)
             return
-        host = scope["client"][0] if scope.get("client") else "unknown"
-        name = _called(scope)
-        if not self._allowed(host):
-            error = f"client {host} is not allowed"
-            log.warn_with("client refused", client=host, cure=f"serve --allow {host}")
-        elif not self._own(name):
-            error = f"this is not {name}: set CVAT_NUCLIO_HOST to the address of this machine"
-            log.warn_with("name refused", name=name, client=host, cure="set CVAT_NUCLIO_HOST to this machine's address")
-        else:
-            await self._app(scope, receive, send)
-            return
+        log.warn_with("name refused", name=name, cure="set CVAT_NUCLIO_HOST to this machine's address")
+        error = f"this is not {name}: set CVAT_NUCLIO_HOST to the address of this machine"
         await JSONResponse({"error": error}, 403)(scope, receive, send)
-
-    def _allowed(self, host: str) -> bool:
-        address = _address(host)
-        return address is not None and any(address in network for network in self._networks)
 
     def _own(self, name: str) -> bool:
         # One word is a name of the local network or of Docker Compose; an address is nobody's name.

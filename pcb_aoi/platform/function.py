@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections import deque
-from dataclasses import dataclass
 from pathlib import Path
 
+from pcb_aoi.config import granted
 from pcb_aoi.errors import PcbAoiError
 from pcb_aoi.platform import fingerprint
-from pcb_aoi.platform.worker import Answer, Worker
+from pcb_aoi.platform.worker import Answer, Call, Worker
+from pcb_aoi.tally import Tally
 
 # nuclio's own defaults, used where function.yaml is silent; the body limit is the one our functions set.
 DEFAULT_WAIT_MS = 10_000
@@ -21,22 +21,8 @@ DEFAULT_MAX_BODY = 256 * 2**20
 GRACE_S = 5.0
 # Workers that were given up and still run: each keeps a thread and a model.
 MAX_GIVEN_UP = 3
-# How many of the last failures `status` shows.
-FAILURES = 5
 
 WARNING_HEADER = "X-Pcb-Aoi-Warning"
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A call that was not answered as asked, or was answered with a warning."""
-
-    time: str
-    """Local time, ISO 8601."""
-    status: int
-    code: str
-    """The function's stable error code, or the platform's; `warning` for an answer that has one."""
-    cause: str
 
 
 class ServedFunction:
@@ -61,9 +47,10 @@ class ServedFunction:
         self.name = worker.name
         self.record = worker.record
         self.about = worker.about
-        self.calls = 0
-        self.failed = 0
-        self.failures: deque[Failure] = deque(maxlen=FAILURES)
+        # One of our functions counts its own answers, on nuclio too. Here only what it does not see is added.
+        own = getattr(worker.context.user_data, "tally", None)
+        self.tally: Tally = own or Tally()
+        self._counts_itself = own is not None
         self._file = file
         self._logger = worker.logger
         trigger = worker.file.http_trigger
@@ -82,23 +69,30 @@ class ServedFunction:
         """`ready`, or `unhealthy` from the time a handler runs out of time until there is a worker again."""
         return "unhealthy" if self._hung else "ready"
 
-    async def invoke(self, method: str, path: str, headers: dict[str, str], body: bytes) -> Answer:
-        """Run the handler once those before it are done; 503 if that takes too long, 408 if it does itself."""
+    async def invoke(self, call: Call) -> Answer:
+        """Run the handler once those before it are done; 503 if that takes too long, 408 if it does itself.
+
+        Too long is what the client does not wait for. Where the call does not say, function.yaml does, as on nuclio.
+        """
         if self._stuck:
             return Answer.error(503, "hung", f"{self.name}: an earlier call never returned; run ./deploy.sh up")
+        most = self._wait_s if call.granted_s is None else granted.usable(call.granted_s)
         try:
-            async with asyncio.timeout(self._wait_s):
+            async with asyncio.timeout(call.arrived + most - time.monotonic()):
                 worker = await self._free.get()
         except TimeoutError:
-            return Answer.error(503, "busy", f"{self.name}: busy for more than {self._wait_s:g} s")
+            return Answer.error(503, "busy", f"{self.name}: busy for more than {most:g} s")
         started = time.monotonic()
-        future = worker.start(method, path, headers, body)
+        timeout = self._timeout_s
+        if timeout is not None and call.granted_s is not None:
+            timeout = max(timeout, call.arrived + call.granted_s - started)
+        future = worker.start(call)
         future.add_done_callback(lambda _: self._returned(worker, time.monotonic() - started))
-        await asyncio.wait({future}, timeout=self._timeout_s)
+        await asyncio.wait({future}, timeout=timeout)
         if future.done():
             return future.result()
         self._hung = worker
-        self._logger.error_with("handler timed out", seconds=self._timeout_s, bytes=len(body))
+        self._logger.error_with("handler timed out", seconds=timeout, bytes=len(call.body))
         task = asyncio.create_task(self._replace(worker, future))
         self._tasks.add(task)  # the loop itself keeps no reference
         task.add_done_callback(self._tasks.discard)
@@ -130,28 +124,26 @@ class ServedFunction:
         except (Exception, SystemExit) as error:
             code, cause = describe(error)
             self._logger.error_with("not replaced", code=code, cause=cause, cure="./deploy.sh up")
-            self._remember(0, code, cause)
+            self.tally.trouble(code, cause)
             self._stuck = True
             if future.done():
                 self._returned(worker, 0)
             return
         self.record, self.about, self.fingerprint = fresh.record, fresh.about, content
+        if self._counts_itself:
+            fresh.context.user_data.tally = self.tally
         self._hung = None
         self._free.put_nowait(fresh)
         self._logger.warn_with("hung handler replaced", given_up=len(self._given_up))
 
     def note(self, answer: Answer) -> None:
-        """Count an answer, and remember a failure or a warning."""
-        self.calls += 1
+        """Count an answer, unless the function has."""
+        if self._counts_itself and not answer.code:
+            return
         if answer.status >= 400:
-            self.failed += 1
-            code, cause = _read_error(answer)
-            self._remember(answer.status, code, cause)
-        elif warning := answer.headers.get(WARNING_HEADER):
-            self._remember(answer.status, "warning", warning)
-
-    def _remember(self, status: int, code: str, cause: str) -> None:
-        self.failures.append(Failure(time.strftime("%Y-%m-%dT%H:%M:%S%z"), status, code, cause[:300]))
+            self.tally.fail(answer.status, *read_error(answer))
+        else:
+            self.tally.answer(warning=answer.headers.get(WARNING_HEADER, ""))
 
     def terminate(self) -> None:
         """Tell the function that it ends, unless it is in the middle of a call."""
@@ -166,7 +158,7 @@ def describe(error: BaseException) -> tuple[str, str]:
     return type(error).__name__, f"{type(error).__name__}: {error}"
 
 
-def _read_error(answer: Answer) -> tuple[str, str]:
+def read_error(answer: Answer) -> tuple[str, str]:
     """Return code and cause of an answer in the functions' format, or in the dashboard's."""
     try:
         body = json.loads(answer.body)

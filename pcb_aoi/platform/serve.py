@@ -104,7 +104,7 @@ def _serve(
             if args.state:
                 _redirect(args.state)
 
-        server = Server(create_app(functions, allow, started), ready)
+        server = Server(create_app(functions, started), ready, allow)
         record = offer = None
         if args.state:
             try:

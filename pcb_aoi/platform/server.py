@@ -10,10 +10,13 @@ from collections.abc import Callable
 import uvicorn
 from starlette.applications import Starlette
 
+from pcb_aoi.platform.access import LOOPBACK, Network
+from pcb_aoi.platform.protocol import Door, Protocol
+
 # How long a stop waits for calls under way. `deploy.sh down` waits a little longer before it kills.
 STOP_SECONDS = 30
-# A server that was replaced is in nobody's way: a call may wait 60 s for its turn and then take 110 s.
-DRAIN_SECONDS = 180
+# A server that was replaced is in nobody's way: a call may take as long as CVAT grants, 120 s where nobody raised it.
+DRAIN_SECONDS = 600
 # A client that is connected and has asked nothing after this long is no call.
 SILENT_SECONDS = 5
 
@@ -21,10 +24,14 @@ SILENT_SECONDS = 5
 class Server(uvicorn.Server):
     """`on_ready` is called once, when it accepts connections."""
 
-    def __init__(self, app: Starlette, on_ready: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, app: Starlette, on_ready: Callable[[], None] = lambda: None, allow: tuple[Network, ...] = LOOPBACK
+    ) -> None:
+        self.door = Door(allow)
         super().__init__(
             uvicorn.Config(
                 app,
+                http=type("Protocol", (Protocol,), {"door": self.door}),
                 log_config=None,
                 access_log=False,
                 proxy_headers=False,  # or a header could name another client than the one that is connected

@@ -14,6 +14,7 @@ import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -41,6 +42,19 @@ class Answer:
     def error(cls, status: int, code: str, text: str) -> Answer:
         """An error in the dashboard's own format."""
         return cls(status, json.dumps({"error": text}).encode(), "application/json", code=code)
+
+
+@dataclass(frozen=True)
+class Call:
+    """What a client asks of a function."""
+
+    method: str = "GET"
+    path: str = "/"
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    granted_s: float | None = None
+    """Seconds that the client waits, as its call says."""
+    arrived: float = field(default_factory=time.monotonic)
 
 
 class Worker:
@@ -87,7 +101,7 @@ class Worker:
         return module
 
     def _ask(self) -> dict[str, Any]:
-        answer = self.call("GET", "/", {}, b"")
+        answer = self.call(Call())
         try:
             about = json.loads(answer.body)
         except (ValueError, RecursionError):
@@ -98,7 +112,7 @@ class Worker:
             raise NoModel(str(about.get("message", "")))
         return about if answer.status == 200 else {}
 
-    def start(self, method: str, path: str, headers: dict[str, str], body: bytes) -> asyncio.Future[Answer]:
+    def start(self, call: Call) -> asyncio.Future[Answer]:
         """Call the handler in a thread of its own; the future is done when it returns, whatever it does."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Answer] = loop.create_future()
@@ -110,7 +124,7 @@ class Worker:
         def work() -> None:
             answer = self._failed()
             try:
-                answer = self.call(method, path, headers, body)
+                answer = self.call(call)
             finally:
                 if not loop.is_closed():
                     loop.call_soon_threadsafe(finish, answer)
@@ -123,10 +137,10 @@ class Worker:
             finish(self._failed())
         return future
 
-    def call(self, method: str, path: str, headers: dict[str, str], body: bytes) -> Answer:
+    def call(self, call: Call) -> Answer:
         """Call the handler in this thread. What it raises becomes a 500; SystemExit too, as nuclio lives on."""
         try:
-            output = self._handler(self.context, self._event(method, path, headers, body))
+            output = self._handler(self.context, self._event(call))
             reply = nuclio_sdk.Response.from_entrypoint_output(nuclio_sdk.json_encoder.Encoder().encode, output)
             encoded = reply["body_encoding"] == "base64"
             return Answer(
@@ -139,25 +153,27 @@ class Worker:
             self.logger.error_with("handler raised", error=repr(error), traceback=traceback.format_exc())
             return self._failed()
 
-    def _event(self, method: str, path: str, headers: dict[str, str], body: bytes) -> nuclio_sdk.Event:
-        content_type = headers.get("content-type", "")
-        content: object = body
+    def _event(self, call: Call) -> nuclio_sdk.Event:
+        content_type = call.headers.get("content-type", "")
+        content: object = call.body
         if content_type == "application/json":  # exactly this text, as in nuclio
             try:
-                content = json.loads(body)
+                content = json.loads(call.body)
             except (ValueError, RecursionError):  # RecursionError: ten thousand nested lists
                 self.logger.warn("body is declared as JSON but is not; passed on as bytes")
+        # As nuclio: in UTC, without saying so, and of the arrival, whatever the call has waited for.
+        arrived = time.time() - (time.monotonic() - call.arrived)
         return nuclio_sdk.Event(
             body=content,
             content_type=content_type,
             trigger=self.context.trigger,
-            headers=headers,
+            headers=call.headers,
             _id=str(uuid4()),
-            method=method,
-            path=path,
-            size=len(body),
-            timestamp=time.time(),
-            url=path,
+            method=call.method,
+            path=call.path,
+            size=len(call.body),
+            timestamp=datetime.fromtimestamp(arrived, UTC).replace(tzinfo=None),
+            url=call.path,
         )
 
     def _failed(self) -> Answer:

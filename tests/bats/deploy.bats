@@ -79,7 +79,8 @@ EOF
   deploy up --dry-run --function inner-layer --language en
   exits 0
   says "-m venv --clear $(printf %q "$CHECKOUT/.venv")"
-  says '-m pip install --quiet --disable-pip-version-check --no-cache-dir --editable .\[serve\,cpu\]'
+  says "-m pip install --quiet --disable-pip-version-check --no-cache-dir --require-hashes -r $(printf %q "$CHECKOUT")/deploy/locks/embedded-cpu.txt"
+  says '-m pip install --quiet --disable-pip-version-check --no-cache-dir --no-build-isolation --editable .\[serve\,cpu\]'
   says "/.venv/bin/pcb-aoi sync --language en"
   says "/.venv/bin/pcb-aoi serve --host 127.0.0.1 --port 8070 --function inner-layer"
   [[ "$(find "$CHECKOUT" | sort)" == "$before" ]]
@@ -103,11 +104,11 @@ EOF
   says "checked check --function inner-layer"
   deploy check
   exits 0
-  [[ "$(grep -c 'pip install' "$CALLS")" -eq 1 ]]
+  [[ "$(grep -c 'pip install .*--editable' "$CALLS")" -eq 1 ]]
   echo '# changed' >>"$CHECKOUT/pyproject.toml"
   deploy check
   exits 0
-  [[ "$(grep -c 'pip install' "$CALLS")" -eq 2 ]]
+  [[ "$(grep -c 'pip install .*--editable' "$CALLS")" -eq 2 ]]
 }
 
 @test "a failed installation says how to use a mirror, and is tried again" {

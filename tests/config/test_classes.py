@@ -10,6 +10,7 @@ import pytest
 
 from pcb_aoi.config import classes
 from pcb_aoi.config.model_config import ModelConfig
+from pcb_aoi.engine import merge
 from pcb_aoi.errors import ConfigError, ModelError
 
 TEXTUAL = json.dumps({str(i): f"c{i}" for i in sorted(range(12), key=str)})
@@ -20,6 +21,13 @@ def config(folder: Path, more: str = "") -> ModelConfig:
     path = analytic.write_function(folder / "analytic") / "model.yaml"
     path.write_text(path.read_text("utf-8").replace("labels:\n", f"{more}\nlabels:\n"), "utf-8")
     return ModelConfig.load(path)
+
+
+@pytest.mark.parametrize("key", ['"scratch"', "2"])
+def test_a_class_found_in_pieces_may_be_dropped(tmp_path: Path, key: str) -> None:
+    metadata = {"slugs": '["bright", "blue", "scratch"]', "joined": '{"scratch": 20, "blue": 5}'}
+    chosen = config(tmp_path, f'classes: {{0: bright, 1: blue, {key}: "-"}}')
+    assert merge.Rules.of(chosen, metadata).gaps.tolist() == [-1, 5]
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ def written(path: Path, data: object) -> FunctionFile:
 def test_a_shipped_file_is_read() -> None:
     file = FunctionFile.load(SHIPPED)
     assert file.metadata["name"] == "pcb-inner-layer"
-    assert (file.event_timeout_s, file.http_trigger["attributes"]["port"]) == (110, 32101)
+    assert (file.event_timeout_s, file.http_trigger["attributes"]["port"]) == (120, 32101)
     assert file.env["PCB_AOI_DEVICE"] == "cpu"
     assert file.record()["spec"] == file.spec
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from collections.abc import Iterable
@@ -10,7 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from deploy import doctor, environment, lock
+from deploy import doctor, embedded_server, environment, lock
 from deploy.options import Options
 
 
@@ -83,9 +84,56 @@ def test_machines_without_onnx_runtime(
 ) -> None:
     monkeypatch.setattr("platform.machine", lambda: kind)
     monkeypatch.setattr("platform.libc_ver", lambda: libc)
-    finding = only(doctor.machine(options))
+    finding = next(doctor.machine(options))
     assert finding.level == level
     assert kind in finding.en
+
+
+@pytest.mark.parametrize(
+    ("said", "level", "words"),
+    [("2", "note", "2 of 8 cores may be used: a container's (cgroup's) CPU quota"), ("4", "ok", "4 of 8 cores"),
+     (None, "ok", "4 of 8 cores may be used; a container's (cgroup's) quota is read after ./deploy.sh install")],
+)  # fmt: skip
+def test_a_quota_of_cores_is_told_from_few_cores(
+    options: Options, monkeypatch: pytest.MonkeyPatch, said: str | None, level: str, words: str
+) -> None:
+    monkeypatch.setattr("deploy.shell.output", lambda *_, **__: said)
+    monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2, 3})
+    finding = list(doctor.machine(options))[-1]
+    assert (finding.level, words in finding.en) == (level, True), finding.en
+
+
+def test_a_record_that_is_left_over(options: Options) -> None:
+    assert list(doctor.served(options)) == []
+    path = embedded_server.record_path(options.root)
+    path.parent.mkdir(parents=True)
+    gone = {
+        "pid": 2**22 + 1,
+        "start": "1",
+        "executable": "/x",
+        "folder": str(options.root),
+        "host": "::1",
+        "port": 8070,
+    }
+    path.write_text(json.dumps(gone))
+    finding = only(doctor.served(options))
+    assert (finding.level, str(path) in finding.en, "./deploy.sh up" in finding.en) == ("note", True, True)
+
+
+def test_a_process_that_serves_is_named(options: Options, monkeypatch: pytest.MonkeyPatch) -> None:
+    running = embedded_server.RunningServer(options.root, 7, "1", "/x", "/x", "0.0.0.0", 8071)
+    monkeypatch.setattr(embedded_server, "find", lambda _: running)
+    finding = only(doctor.served(options))
+    assert (finding.level, "process 7, http://127.0.0.1:8071" in finding.en) == ("ok", True)
+
+
+def test_addresses_of_this_machine_and_others(options: Options) -> None:
+    assert "127.0.0.1" in only(doctor.addresses(options)).en
+    asked = Options(root=options.root, cwd=options.cwd, command="doctor", host="192.0.2.7")
+    first, second = doctor.addresses(asked)
+    assert (first.level, second.level, "192.0.2.7" in second.en) == ("ok", "fault", True)
+    assert "192.0.2.7" not in first.en
 
 
 def test_a_full_disk(options: Options, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,7 +166,19 @@ def test_gpu_is_asked_for_and_not_there(tmp_path: Path, monkeypatch: pytest.Monk
 def test_faults_and_nothing_else_make_it_1(
     options: Options, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    quiet = ("checkout", "line_endings", "terminal", "pythons", "environments", "pip", "machine", "disks", "docker")
+    quiet = (
+        "checkout",
+        "served",
+        "addresses",
+        "line_endings",
+        "terminal",
+        "pythons",
+        "environments",
+        "pip",
+        "machine",
+        "disks",
+        "docker",
+    )
     for name in quiet:
         monkeypatch.setattr(doctor, name, lambda _: iter(()))
     monkeypatch.setattr(doctor, "gpu", lambda _: iter([doctor.Symptom("note", "注", "know")]))

@@ -33,9 +33,10 @@ REPORT: dict[str, Any] = {
     "functions": {
         "pcb-a": {
             "folder": "a", "name": "内层", "state": "ready", "version": "1.0", "sha256": "f" * 64, "provider": "CPU",
-            "changed": False, "calls": 3, "failed": 1,
+            "changed": False, "calls": 3, "failed": 1, "skipped": 2, "boxes": {"open": 5, "nick": 7},
             "labels": ["开路", "微短"], "without_weights": ["胶膜"],
-            "failures": [{"time": "t", "status": 413, "code": "too_large", "cause": "huge", "cure": ["裁剪", "crop"]}],
+            "failures": [{"time": "t", "status": 413, "code": "too_large", "cause": "huge", "answered": 109,
+                          "cure": ["裁剪", "crop"]}],
         }
     },
     "left_out": [],
@@ -222,7 +223,8 @@ def test_the_table_shows_what_answers(capsys: pytest.CaptureFixture[str]) -> Non
     assert "no weights yet for: 胶膜" in text
     assert embedded_table.show(7, REPORT) == 0
     output = capsys.readouterr().out
-    for text in ("/x/embedded.log", "pcb-a", "1.0", "f" * 12, "内层", "413 too_large: huge", "crop"):
+    counts = ("2 frames skipped, boxes: nick 7  open 5", "109 frames answered before. crop")
+    for text in ("/x/embedded.log", "pcb-a", "1.0", "f" * 12, "内层", "413 too_large: huge", *counts):
         assert text in output
 
 

@@ -168,7 +168,9 @@ def test_wheels_of_another_machine_are_refused(tmp_path: Path, capsys: pytest.Ca
 
 def test_what_was_made_while_this_one_waited_is_not_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "pyproject.toml").touch()
+    environment.locked(tmp_path, False).parent.mkdir(parents=True)
+    environment.locked(tmp_path, False).touch()
     answers = iter([False, True])
     monkeypatch.setattr(environment, "_done", lambda *_: next(answers))
     assert environment.ensure(tmp_path, False, "serve,cpu") == tmp_path / ".venv"
-    assert sorted(path.name for path in tmp_path.iterdir()) == [".run", "pyproject.toml"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".run", "deploy", "pyproject.toml"]

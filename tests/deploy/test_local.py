@@ -182,6 +182,16 @@ def test_status_shows_what_answers(site: World, port: Port, capsys: pytest.Captu
         assert word in out
 
 
+@pytest.mark.usefixtures("known")
+def test_status_shows_what_became_of_the_calls(site: World, port: Port, capsys: pytest.CaptureFixture[str]) -> None:
+    failure = {"time": "t", "status": 503, "code": "deadline", "cause": "704 tiles", "answered": 109}
+    failures = [{**failure, "cure": ["裁剪", "crop"]}]
+    port.about |= {"calls": 112, "skipped": 2, "boxes": {"open": 5}, "failures": failures}
+    out = status(site, capsys)[1]
+    for text in ("112 calls, 2 frames skipped, boxes: open 5", "503 deadline: 704 tiles", "109 frames answered before"):
+        assert text in out
+
+
 def test_status_names_what_is_wrong_and_the_cure(
     site: World, port: Port, known: Function, capsys: pytest.CaptureFixture[str]
 ) -> None:

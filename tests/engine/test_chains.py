@@ -76,6 +76,12 @@ def test_weights_say_which_labels_they_find_in_pieces() -> None:
             chains.gaps({"joined": wrong}, slugs)
 
 
+def test_a_joined_label_that_is_not_there_is_refused_with_the_cure_unless_its_class_is_dropped() -> None:
+    with pytest.raises(ModelError, match=r'no label is called so \(open, scratch\).*classes: {"scrtch": "-"}'):
+        chains.gaps({"joined": '{"scrtch": 20}'}, ["open", "scratch"])
+    assert chains.gaps({"joined": '{"scrtch": 20}'}, ["open"], {"scrtch"}).tolist() == [-1]
+
+
 def test_the_weights_gap_is_the_one_used() -> None:
     parts = found([(0, 0, 60, 10), (85, 0, 130, 10)])
     assert [len(chains.join(parts, f32([gap]))) for gap in (20, 30)] == [2, 1]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -16,7 +17,8 @@ import pytest
 import tifffile
 
 from pcb_aoi.engine import image
-from pcb_aoi.errors import PcbAoiError
+from pcb_aoi.engine.image import tiff
+from pcb_aoi.errors import PcbAoiError, UnsupportedImage
 
 GREY = np.random.default_rng(3).integers(0, 256, (40, 56), dtype=np.uint8)
 COLOUR = np.random.default_rng(4).integers(0, 256, (40, 56, 3), dtype=np.uint8)
@@ -145,3 +147,31 @@ def test_strips_before_the_damage_count(compression: str) -> None:
 def test_the_size_is_known_before_a_pixel_is_decoded() -> None:
     with pytest.raises(PcbAoiError, match=r"limit is 0\.002 MP"):
         image.decode(write(COLOUR, photometric="rgb"), 0.002)
+
+
+@pytest.mark.parametrize(
+    ("tags", "reason"),
+    [
+        ({277: 65_535}, "samples"),
+        ({322: 16 << 20}, "tiles"),
+        ({323: 16 << 20}, "tiles"),
+        ({322: 0x7FFF_FFF0, 323: 0x7FFF_FFF0}, "tiles"),
+    ],
+)
+def test_a_header_that_asks_for_more_memory_than_its_picture_needs_is_refused_before_it_gets_any(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tags: dict[int, int], reason: str
+) -> None:
+    path = tmp_path / "picture.tif"
+    tifffile.imwrite(path, COLOUR, photometric="rgb", compression="deflate", tile=(16, 16), metadata=None)
+    with tifffile.TiffFile(path, mode="r+") as file:
+        for tag, value in tags.items():
+            file.pages.first.tags[tag].overwrite(value)
+    monkeypatch.setattr(tiff.File, "read", None)
+    with pytest.raises(UnsupportedImage, match=reason):
+        image.decode(path.read_bytes(), 8)
+
+
+def test_a_tile_that_is_larger_than_its_picture_is_read() -> None:
+    stream = io.BytesIO()
+    tifffile.imwrite(stream, COLOUR, photometric="rgb", compression="deflate", tile=(2048, 2048), metadata=None)
+    assert (image.decode(stream.getvalue(), 8).pixels == COLOUR).all()

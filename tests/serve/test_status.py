@@ -12,13 +12,14 @@ from typing import Any
 import analytic
 import pytest
 from files import encode
-from serving import Client, Serve, write_detector, write_function
+from serving import INVOKE, TO_A, Client, Serve, write_detector, write_function
 
 from pcb_aoi import errors
+from pcb_aoi.cures import CURES
 from pcb_aoi.errors import PcbAoiError
 from pcb_aoi.platform import fingerprint
 from pcb_aoi.platform.functions import Functions
-from pcb_aoi.platform.status import CURES, Started, report
+from pcb_aoi.platform.status import Started, report
 
 
 def status(client: Client) -> dict[str, Any]:
@@ -61,19 +62,25 @@ def test_labels_without_weights_are_told(functions: Path, serve: Serve) -> None:
 def test_calls_and_the_last_failures_are_counted_with_code_cause_and_cure(functions: Path, serve: Serve) -> None:
     write_detector(functions, "a")
     client = serve()
-    for image in ("?", base64.b64encode(b"no image").decode()):
+    board = base64.b64encode(encode(analytic.board(100, 100, [(10, 10, 40, 40)]))).decode()
+    for image in (board, "?", board, base64.b64encode(b"no image").decode()):
         client.invoke("pcb-a", {"image": image})
-    board = analytic.board(100, 100, [(10, 10, 40, 40)])
-    client.invoke("pcb-a", {"image": base64.b64encode(encode(board)).decode()})
     served = status(client)["functions"]["pcb-a"]
-    assert (served["calls"], served["failed"]) == (3, 1)
+    assert (served["calls"], served["failed"], served["skipped"]) == (4, 1, 1)
+    assert served["boxes"] == {"bright": 2}
     first, second = served["failures"]
     assert (first["status"], first["code"]) == (400, "bad_request")
     assert "base64" in first["cause"]
     assert first["cure"] == list(CURES["bad_request"])
     # A frame of which nothing decodes is answered empty, and named all the same.
-    assert (second["status"], second["code"]) == (200, "warning")
+    assert (second["status"], second["code"]) == (200, "unsupported_image")
     assert second["cause"].startswith("frame skipped: ")
+    assert (first["answered"], second["answered"]) == (1, 1)
+    # The function itself says as much, on nuclio too.
+    about = client("GET", INVOKE, headers=TO_A)[1]
+    assert {key: about[key] for key in ("calls", "failed", "skipped", "boxes", "failures")} == {
+        key: served[key] for key in ("calls", "failed", "skipped", "boxes", "failures")
+    }
     assert first["time"][:2] == "20"
 
 

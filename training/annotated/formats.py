@@ -16,6 +16,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from training.annotated.export_archive import Archive
+from training.annotated.safe_xml import has_document_type
 
 Box = tuple[float, float, float, float]  # x1 y1 x2 y2
 NO_AREA = ("points", "cuboid", "skeleton")  # shapes of CVAT that bound no defect
@@ -104,7 +105,7 @@ def read_coco(archive: Archive, documents: dict[str, Any]) -> Export:
                 picture.add(names[entry["category_id"]], corners(x, y, x + w, y + h, turned), where)
         except FormatError:
             raise
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise FormatError(f"{where}: not what COCO 1.0 has: {type(error).__name__} {error}") from None
         pictures += known.values()
     return Export("COCO 1.0", pictures)
@@ -126,7 +127,7 @@ def read_cvat(archive: Archive, members: list[str]) -> Export:
     for member in members:
         where = f"{archive.path}: {archive.prefix}{member}"
         content = archive.read(member)
-        if b"<!DOCTYPE" in content or b"<!ENTITY" in content:
+        if has_document_type(content):
             raise FormatError(f"{where}: refused: CVAT writes no document type")
         try:
             for _, element in ElementTree.iterparse(io.BytesIO(content)):
@@ -155,7 +156,7 @@ def _cvat_image(element: ElementTree.Element, where: str, left_out: Counter[str]
             picture.add(shape.attrib["label"], _outline(shape), where)
     except FormatError:
         raise
-    except (KeyError, ValueError) as error:
+    except (KeyError, ValueError, OverflowError) as error:
         raise FormatError(f"{where}: not what CVAT for images 1.1 has: {type(error).__name__} {error}") from None
     return picture
 

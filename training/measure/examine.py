@@ -17,7 +17,7 @@ import numpy.typing as npt
 from pcb_aoi.config import weights
 from pcb_aoi.config.model_config import ModelConfig
 from pcb_aoi.config.settings import Settings
-from pcb_aoi.engine import chains
+from pcb_aoi.engine import chains, merge
 from pcb_aoi.engine.detections import Detections, Float32
 from pcb_aoi.engine.detector import Detector
 from pcb_aoi.engine.heads import at_least
@@ -57,7 +57,7 @@ class Examiner:
         settings = settings or Settings()
         session = RememberingModel(model, config, settings)
         self.config = config
-        self.gaps = chains.gaps(session.metadata, config.slugs)
+        self.gaps = merge.Rules.of(config, session.metadata).gaps
         self._session = session
         self._detector = Detector(config, session, settings, MOST_PER_TILE)
         apart = copy.copy(session)  # the same net, of which nothing is joined

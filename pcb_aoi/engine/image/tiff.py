@@ -25,6 +25,10 @@ _MIN_IS_WHITE = 0
 _COMPRESSIONS = (1, 2, 3, 4, 5, 7, 8, 32773, 32946, 34712, 34887, 34925, 50000, 50001)
 """None, CCITT (three), LZW, JPEG, Deflate, PackBits, old Deflate, JPEG 2000, LERC, LZMA, Zstandard, WebP."""
 _JPEG = (6, 7)
+_MOST_SAMPLES = 32
+"""A pixel's: more than any camera has channels, and each costs as much memory as a grey picture."""
+_TILE_BYTES = 100 << 20
+"""A tile may be larger than its picture, up to this; it is decoded as a whole."""
 
 
 class NotRead(Exception):
@@ -57,6 +61,7 @@ class File:
 
         Raises:
             NotRead: they are damaged, or of a kind that only Pillow reads.
+            UnsupportedImage: they would cost memory that no picture of this size needs.
         """
         self._data = data
         try:
@@ -67,6 +72,12 @@ class File:
             raise NotRead(f"{type(error).__name__}: {error}") from error
         if page.compression not in _COMPRESSIONS or page.dtype is None or page.imagedepth != 1 or page.is_subsampled:
             raise NotRead(f"compression {page.compression}, {page.bitspersample} bits")
+        each = page.samplesperpixel * page.dtype.itemsize
+        tile, whole = page.tilewidth * page.tilelength * each, self.width * self.height * each
+        if page.samplesperpixel > _MOST_SAMPLES or tile > max(_TILE_BYTES, 4 * whole):
+            raise UnsupportedImage(
+                "a TIFF of impossible tiles or samples", detail=f"{page.samplesperpixel} samples, tiles of {tile} bytes"
+            )
 
     def read(self) -> Picture:
         """Decode the page.
