@@ -164,6 +164,14 @@ def test_two_names_of_one_label_are_two_labels(root: Path, bring: Callable[..., 
     assert labelmap(root).labels[6].name.zh == "刮花"
 
 
+def test_of_two_aliases_the_first_renames(root: Path, bring: Callable[..., tuple[int, str]]) -> None:
+    assert bring([{"name": "划伤", "type": "any"}, {"name": "刮伤", "type": "any"}], "--write")[0] == 0
+    labels = labelmap(root).labels
+    assert labels[6].name.zh == "划伤"
+    assert labels[-1].name.zh == "刮伤"
+    assert "刮伤" not in labels[6].aliases
+
+
 def test_the_factorys_inner_layer_changes_no_name(root: Path, bring: Callable[..., tuple[int, str]]) -> None:
     before = labelmap(root)
     names = [label.name.zh for label in before.labels]
