@@ -176,6 +176,8 @@ def test_a_get_tells_what_runs_here(folder: Path) -> None:
         "provider": "CPUExecutionProvider",
         "labels": ["亮", "蓝"],
         "slugs": ["bright", "blue"],
+        "types": ["rectangle", "rectangle"],
+        "contours": "boxes",
         "threshold": 0.25,
         "um_per_px": 7,
         "tile": 64,

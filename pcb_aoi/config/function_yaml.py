@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from pcb_aoi.config.function_file import FunctionFile, seconds
+from pcb_aoi.config.generated import offered
 from pcb_aoi.config.labelmap import Labelmap
+from pcb_aoi.config.model_config import ModelConfig
 from pcb_aoi.errors import ConfigError
 
 # A dict is a mapping with these keys, `ANY` a free mapping or value, a list [x] a list of x, a type a value of it.
@@ -112,8 +114,8 @@ def _check_keys(where: str, data: object, allowed: object) -> None:
         _check_keys(f"{where}: {key}", value, below)
 
 
-def check(path: Path, labelmap: Labelmap, language: str) -> None:
-    """Check one function file against nuclio's and CVAT's rules and against its labelmap.
+def check(path: Path, labelmap: Labelmap, config: ModelConfig) -> None:
+    """Check one function file against nuclio's and CVAT's rules, its labelmap and its model.yaml.
 
     One malformed spec empties CVAT's Models page for everybody, so this is what must hold before a deployment.
 
@@ -126,7 +128,7 @@ def check(path: Path, labelmap: Labelmap, language: str) -> None:
     for number, entry in enumerate(file.spec.get("env", [])):
         if "name" not in entry:
             raise ConfigError(f"{path}: spec: env[{number}]: missing key 'name'")
-    gpu = path.name == "function-gpu.yaml"
+    gpu, language = path.name == "function-gpu.yaml", config.language
     rules = (
         (("metadata", "name"), labelmap.id),
         (("metadata", "labels", "nuclio.io/project-name"), "cvat"),
@@ -138,7 +140,7 @@ def check(path: Path, labelmap: Labelmap, language: str) -> None:
     for keys, wanted in rules:
         if (found := _at(path, file.data, *keys)) != wanted:
             raise ConfigError(f"{path}: {': '.join(keys)} must be {wanted!r}, is {found!r}")
-    _check_spec(path, _at(path, file.data, "metadata", "annotations", "spec"), labelmap, language)
+    _check_spec(path, _at(path, file.data, "metadata", "annotations", "spec"), offered(labelmap, config), config)
     _check_trigger(path, file.http_triggers, labelmap.port)
     _check_health(path, _at(path, file.data, "spec", "build"))
     env = file.env
@@ -162,14 +164,14 @@ def _at(path: Path, data: Any, *keys: str) -> Any:  # noqa: ANN401 - a value fro
     return data
 
 
-def _check_spec(path: Path, text: object, labelmap: Labelmap, language: str) -> None:
+def _check_spec(path: Path, text: object, labelmap: Labelmap, config: ModelConfig) -> None:
     """CVAT parses the spec without a safety net: bad JSON or a missing key is HTTP 500 for the whole list."""
     try:
         spec = json.loads(str(text))
     except ValueError as error:
         raise ConfigError(f"{path}: annotations: spec is not JSON: {error}") from None
-    if spec != labelmap.cvat_spec(language):
-        raise ConfigError(f"{path}: annotations: spec differs from the labelmap; run `pcb-aoi sync`")
+    if spec != labelmap.cvat_spec(config.language, config.score):
+        raise ConfigError(f"{path}: annotations: spec differs from the labelmap and model.yaml; run `pcb-aoi sync`")
 
 
 def _check_trigger(path: Path, http: list[dict[str, Any]], port: int) -> None:

@@ -34,6 +34,7 @@ REPORT: dict[str, Any] = {
         "pcb-a": {
             "folder": "a", "name": "内层", "state": "ready", "version": "1.0", "sha256": "f" * 64, "provider": "CPU",
             "changed": False, "calls": 3, "failed": 1, "skipped": 2, "boxes": {"open": 5, "nick": 7},
+            "labels": ["开路", "微短"], "without_weights": ["胶膜"],
             "failures": [{"time": "t", "status": 413, "code": "too_large", "cause": "huge", "answered": 109,
                           "cure": ["裁剪", "crop"]}],
         }
@@ -216,6 +217,10 @@ def test_each_change_is_a_reason(plan: Plan, report: dict[str, Any], env: dict[s
 
 
 def test_the_table_shows_what_answers(capsys: pytest.CaptureFixture[str]) -> None:
+    assert embedded_table.show(7, REPORT) == 0
+    text = capsys.readouterr().out
+    assert "pcb-a finds: 开路 微短" in text
+    assert "no weights yet for: 胶膜" in text
     assert embedded_table.show(7, REPORT) == 0
     output = capsys.readouterr().out
     counts = ("2 frames skipped, boxes: nick 7  open 5", "109 frames answered before. crop")

@@ -54,7 +54,7 @@ def test_answers_are_nested_whatever_the_weights_say(
     gaps = np.array([20, -1], np.float32)
     answers = []
     for threshold in (min(first, second), max(first, second)):
-        merged, _ = merge.answer(found, owner, grid, gaps, merge.levels(threshold, 0.5))
+        merged = merge.answer(found, owner, grid, gaps, merge.levels(threshold, 0.5)).detections
         answers.append(rows(merged[merged.scores >= threshold]))
     assert answers[1] <= answers[0]
 
@@ -83,5 +83,5 @@ def test_weak_pieces_do_not_swallow_sure_ones() -> None:
     grid = tiles.plan(300, 300, 640, 128)
     gaps = np.array([10], np.float32)
     for threshold in (0.5, 0.3, 0.1):
-        merged, _ = merge.answer(found, np.zeros(11, np.intp), grid, gaps, merge.levels(threshold, 0.5))
+        merged = merge.answer(found, np.zeros(11, np.intp), grid, gaps, merge.levels(threshold, 0.5)).detections
         assert {box[:4] for box in rows(merged)} >= {(0, 0, 20, 200), (200, 0, 220, 200)}

@@ -40,7 +40,7 @@ def test_labels_in_any_spelling_and_rules_for_the_others() -> None:
         assert NAMES.index(name) == 0
     assert NAMES.slugs[NAMES.index("Mouse_Bite")] == "nick"
     assert NAMES.slugs[NAMES.index("hole-breakout")] == "hole_breakout"
-    with pytest.raises(UnknownLabelError, match=r"'蚀刻不良'.*open 开路.*scratch 划伤.*--label '蚀刻不良=SLUG'"):
+    with pytest.raises(UnknownLabelError, match=r"'蚀刻不良'.*open 开路.*scratch 刮花.*--label '蚀刻不良=SLUG'"):
         NAMES.index("蚀刻不良")
     names = NAMES.with_rules(["蚀刻不良=残铜", "a=b=open", "OK="])
     assert names.slugs[names.index("蚀刻不良")] == "residual_copper"

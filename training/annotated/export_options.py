@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
+from pcb_aoi.config.model_config import ModelConfig
 from training.annotated.annotations import Entry, Report, decode_entry, index
 from training.annotated.label_names import Names
 from training.data.scene import Scene
@@ -33,7 +34,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def names_of(args: argparse.Namespace, labelmap: Path) -> Names:
     """What labels may be called, after --label-map and --label; raises UnknownLabelError, ConfigError."""
-    names = Names.load(labelmap)
+    # A labelmap may hold more labels than the weights have outputs; their order is that of model.yaml.
+    config = ModelConfig.load(labelmap.parents[1] / "functions" / labelmap.stem / "model.yaml")
+    names = Names.load(labelmap, config.slugs)
     if args.label_map:
         names = names.with_map(args.label_map)
     return names.with_rules(args.label)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -33,13 +34,24 @@ class Names:
     known: dict[str, int] = field(default_factory=dict)  # plain name -> index of the slug, or IGNORED
 
     @classmethod
-    def load(cls, labelmap: Path) -> Self:
-        """Read a labelmap; a name beats another label's alias."""
+    def load(cls, labelmap: Path, slugs: Sequence[str] | None = None) -> Self:
+        """Read a labelmap, of it the labels `slugs` in this order or all; a name beats another label's alias.
+
+        Raises:
+            ConfigError: it is no labelmap, or lacks one of `slugs`.
+        """
         content = Labelmap.load(labelmap)
-        slugs = tuple(label.slug for label in content.labels)
+        if slugs is not None:
+            content = content.only(slugs)
         known = {plain(alias): i for i, label in enumerate(content.labels) for alias in label.aliases}
+        known |= {plain(label.general): i for i, label in enumerate(content.labels) if label.general is not None}
         known |= {plain(n): i for i, x in enumerate(content.labels) for n in (x.name.en, x.name.zh, x.slug)}
-        return cls(content.function, slugs, tuple(f"{x.slug} {x.name.zh}" for x in content.labels), known)
+        return cls(
+            content.function,
+            tuple(x.slug for x in content.labels),
+            tuple(f"{x.slug} {x.name.zh}" for x in content.labels),
+            known,
+        )
 
     def with_rules(self, rules: list[str]) -> Names:
         """Add `name=slug` (the slug may be any known name) and `name=`, whose boxes teach nothing.
