@@ -181,6 +181,7 @@ def _info(detector: Detector) -> dict[str, Any]:
         "types": list(compress(config.types, config.offered)),
         "contours": "masks" if detector.model.gives_masks else "boxes",
         "threshold": detector.threshold,
+        "thresholds": detector.thresholds,
         "um_per_px": settings.um_per_px,
         "tile": config.tile,
         "batch": detector.model.runtime.batch,

@@ -447,14 +447,16 @@ def outcome(case: Case) -> Outcome:
         if status:
             return Outcome(status, text, None, [], [])
         path = root / "functions" / FUNCTION / "model.yaml"
-        # As `pcb-aoi sync --shape polygon` writes it; the root has no function.yaml.
+        # As `pcb-aoi sync --shape polygon` writes it.
         path.write_text(re.sub(r"(?m)^(  - \{slug: .*)\}$", r"\1, type: polygon}", path.read_text("utf-8")), "utf-8")
         detector = Detector.load(path.parent, Settings())
         side = detector.config.tile
         result = detector.detect(np.full((side, side), 90, np.uint8))
         found, contours = result.detections, result.contours
         points = None if contours is None else [contour.tolist() for contour in contours]
-        return Outcome(status, text, detector.config.head, found.boxes.tolist(), found.labels.tolist(), points)
+        # model.yaml lists the labels that the weights answer: one class, one label.
+        labels = [SLUGS.index(detector.config.slugs[label]) for label in found.labels]
+        return Outcome(status, text, detector.config.head, found.boxes.tolist(), labels, points)
 
 
 def table() -> str:

@@ -15,6 +15,7 @@ from pcb_aoi import cli
 ROOT = Path(__file__).resolve().parents[1]
 CALLS = {
     "labels": ("labels", "inner-layer"),
+    "new": ("new", "--help"),
     "check": ("check", "--function", "inner-layer"),
     "adopt": ("adopt", "--help"),
     "annotate": ("annotate", "functions/inner-layer", "samples/inner-layer/grey.jpg"),

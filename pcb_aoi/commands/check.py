@@ -12,9 +12,11 @@ from pathlib import Path
 from types import ModuleType
 
 from pcb_aoi import nuclio
-from pcb_aoi.config import function_yaml, generated, yaml_file
+from pcb_aoi.config import function_yaml, generated, thresholds, yaml_file
+from pcb_aoi.config.function_file import FunctionFile
 from pcb_aoi.config.labelmap import Labelmap
 from pcb_aoi.config.model_config import ModelConfig
+from pcb_aoi.config.settings import Settings
 from pcb_aoi.errors import ConfigError, MissingWeights, PcbAoiError
 
 UNFORESEEN = "没有预料到的错误，请连同文件报告 / a fault that nobody foresaw, please report it with the file:"
@@ -97,6 +99,10 @@ def _check_folder(folder: Path, labelmap: Labelmap, config: ModelConfig) -> None
     _check_entry(folder / "main.py")
     for file in generated.FUNCTION_FILES:
         function_yaml.check(folder / file, labelmap, config)
+        try:
+            thresholds.of(config, Settings.from_env(FunctionFile.load(folder / file).env))
+        except ConfigError as error:
+            raise ConfigError(f"{folder / file}: env: {error}") from None
     for path, content in generated.contents(folder, labelmap).items():
         if path.read_text("utf-8") != content:
             raise ConfigError(f"{path}: generated parts are not up to date; run `pcb-aoi sync`")
@@ -178,7 +184,6 @@ def _read_weights(folder: Path, config: ModelConfig) -> str:
 
 
 def _load_weights(folder: Path, config: ModelConfig) -> str:
-    from pcb_aoi.config.settings import Settings
     from pcb_aoi.engine.detector import Detector  # ONNX Runtime: not needed for --static
 
     model = Detector.load(folder, Settings()).model

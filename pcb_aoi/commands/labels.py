@@ -13,7 +13,7 @@ from pcb_aoi.commands.class_list import aligned
 from pcb_aoi.config import generated, labelmap_edit, project_labels
 from pcb_aoi.config.labelmap import LANGUAGES, Labelmap
 from pcb_aoi.config.model_config import ModelConfig
-from pcb_aoi.config.project_labels import Proposal
+from pcb_aoi.config.project_labels import Pairing
 from pcb_aoi.errors import ConfigError
 
 _FITS = {"rectangle": ("rectangle", "any"), "polygon": ("polygon", "mask", "any")}
@@ -96,7 +96,7 @@ def _print(labelmap: Labelmap, config: ModelConfig, language: str) -> int:
     return 0
 
 
-def _table(proposals: Sequence[Proposal], labelmap: Labelmap, config: ModelConfig) -> str:
+def _table(proposals: Sequence[Pairing], labelmap: Labelmap, config: ModelConfig) -> str:
     """Return the project's labels beside ours, and ours that the project lacks."""
     words = {"same": "相同 same", "new": "新增 new", "left out": "不能自动标 no box or polygon"}
     rows = [("项目标签 project", "类型 type", "标签 label", "怎样 what", "模型 model")]
@@ -127,7 +127,7 @@ def _table(proposals: Sequence[Proposal], labelmap: Labelmap, config: ModelConfi
     return f"{text}\n写入后自动对应 will match by themselves: {matched} / {count}"
 
 
-def _changes(one: Proposal) -> str:
+def _changes(one: Pairing) -> str:
     assert one.label is not None
     assert one.before is not None
     parts = []

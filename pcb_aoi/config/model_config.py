@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
-from pcb_aoi.config import yaml_file
+from pcb_aoi.config import thresholds, yaml_file
 from pcb_aoi.config.classes import DROP
 from pcb_aoi.config.labelmap import LANGUAGES, TYPES, WORDS
 from pcb_aoi.engine import heads
@@ -65,6 +65,8 @@ class ModelConfig:
     """Which Chinese names the labels have: see labelmap.WORDS."""
     score: bool = False
     """Whether the score is answered as an attribute, in whole percent."""
+    thresholds: Mapping[str, float] = field(default_factory=dict)
+    """Slug -> score from which that label counts, whatever lower one is asked for."""
     exclusive: tuple[tuple[int, ...], ...] = ()
     """Groups of labels of which one object can only be one: of two boxes at one place the surer is answered."""
     classes: Mapping[int | str, str] | None = None
@@ -90,7 +92,7 @@ class ModelConfig:
             str(path),
             yaml_file.load(path),
             keys | {"language", "labels"},
-            optional={"exclusive", "classes", "frame", "scale", "names", "score"},
+            optional={"exclusive", "classes", "frame", "scale", "names", "score", "thresholds"},
         )
         sha256 = data["sha256"]
         if sha256 is not None and not re.fullmatch(r"[0-9a-f]{64}", str(sha256)):
@@ -119,6 +121,7 @@ class ModelConfig:
         slugs, names = ([label[key] for label in labels] for key in ("slug", language))
         yaml_file.unique(f"{path}: slug", slugs)
         yaml_file.unique(f"{path}: {language}", names)
+        spellings = tuple((label["slug"], label["zh"], label["en"]) for label in labels)
         exclusive = _exclusive(f"{path}: exclusive", data.get("exclusive", []), slugs)
         return cls(
             model=yaml_file.text(f"{path}: model", data["model"]),
@@ -134,11 +137,12 @@ class ModelConfig:
             language=language,
             slugs=tuple(slugs),
             names=tuple(names),
-            spellings=tuple((label["slug"], label["zh"], label["en"]) for label in labels),
+            spellings=spellings,
             types=types,
             offered=tuple(yaml_file.flag(f"{path}: offer", label.get("offer", True)) for label in labels),
             words=yaml_file.choice(f"{path}: names", data.get("names", WORDS[0]), WORDS),
             score=yaml_file.flag(f"{path}: score", data.get("score", False)),
+            thresholds=thresholds.by_slug(f"{path}: thresholds", data.get("thresholds", {}), spellings),
             exclusive=exclusive,
             classes=_classes(f"{path}: classes", data["classes"], slugs) if "classes" in data else None,
             frame=yaml_file.choice(f"{path}: frame", data.get("frame", "tiles"), FRAMES),

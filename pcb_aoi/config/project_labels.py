@@ -108,7 +108,7 @@ def _colour(value: object) -> str | None:
 
 
 @dataclass(frozen=True)
-class Proposal:
+class Pairing:
     """What one label of the project is to us."""
 
     project: ProjectLabel
@@ -125,7 +125,7 @@ class Proposal:
         return "new" if self.before is None else "same" if self.label == self.before else "changed"
 
 
-def compare(project: Sequence[ProjectLabel], labelmap: Labelmap, key: str) -> list[Proposal]:
+def compare(project: Sequence[ProjectLabel], labelmap: Labelmap, key: str) -> list[Pairing]:
     """Find what each label of the project is to a function's labelmap: an equal name, then any way of writing.
 
     Args:
@@ -139,7 +139,7 @@ def compare(project: Sequence[ProjectLabel], labelmap: Labelmap, key: str) -> li
     slugs, result = set(by_slug), []
     for one in project:
         if one.type in NOT_SHAPED:
-            result.append(Proposal(one, None, None))
+            result.append(Pairing(one, None, None))
             continue
         ours = exact.get(one.name)
         if ours is None:
@@ -152,7 +152,7 @@ def compare(project: Sequence[ProjectLabel], labelmap: Labelmap, key: str) -> li
         else:
             taken.add(ours.slug)
             label = _renamed(ours, one, key)
-        result.append(Proposal(one, label, ours))
+        result.append(Pairing(one, label, ours))
     # A word that is a label of its own from now on is another label's name no more.
     new = {x.project.name for x in result if x.what == "new"}
     return [

@@ -176,8 +176,8 @@ def _bridges(outlines: list[Float64]) -> Iterator[tuple[Float64, Float64]]:
 
 
 def _draw(field: Float32, x: Float64, y: Float64, start: Float64, end: Float64) -> None:
-    """Draw a line over the field, a little wider than the grid's step, so that the contour cannot break it."""
-    half = 1.5 * max(x[1] - x[0], y[1] - y[0])
+    """Draw a line over the field, two steps of the grid wide: it passes a point in each row, or each column."""
+    half = max(x[1] - x[0], y[1] - y[0])
     low, high = np.minimum(start, end) - half, np.maximum(start, end) + half
     across = slice(*np.searchsorted(x, (low[0], high[0])).tolist())
     down = slice(*np.searchsorted(y, (low[1], high[1])).tolist())

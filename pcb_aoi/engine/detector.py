@@ -11,7 +11,7 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-from pcb_aoi.config import weights
+from pcb_aoi.config import thresholds, weights
 from pcb_aoi.config.model_config import ModelConfig
 from pcb_aoi.config.settings import Settings
 from pcb_aoi.engine import contours, doubles, merge, polarity, tiles, whole
@@ -64,7 +64,9 @@ class Detector:
     ) -> None:
         """Join the parts; `most_per_tile` bounds the candidates of a tile that are looked at, the best ones."""
         self.config, self.model, self.settings = config, model, settings
-        self._rules = merge.Rules.of(config, model.metadata, most_per_tile)
+        self.thresholds = thresholds.of(config, settings)
+        """Slug -> score from which a label counts, where it has one of its own."""
+        self._rules = merge.Rules.of(config, model.metadata, self.thresholds, most_per_tile)
         self._bright_copper = polarity.bright_copper(model.metadata)
 
     @classmethod
@@ -91,7 +93,7 @@ class Detector:
 
         Args:
             image: uint8 (H, W) grey or (H, W, 3) RGB.
-            threshold: smallest score answered; None takes the default.
+            threshold: smallest score answered; None takes the default. Labels with a larger one of their own keep it.
             deadline: `time.monotonic()` by which the answer must be there.
 
         Raises:

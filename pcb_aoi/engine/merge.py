@@ -45,10 +45,18 @@ class Rules:
     most_per_tile: int = doubles.MOST
     outlined: Bool | None = None
     """(C,): labels whose masks are wanted; None: of none."""
+    least: Float32 | None = None
+    """(C,): scores from which labels count, whatever lower one is asked for; None: no label has one."""
 
     @classmethod
-    def of(cls, config: ModelConfig, metadata: Mapping[str, str], most_per_tile: int = doubles.MOST) -> Self:
-        """Read them from model.yaml and the metadata of the weights.
+    def of(
+        cls,
+        config: ModelConfig,
+        metadata: Mapping[str, str],
+        thresholds: Mapping[str, float],
+        most_per_tile: int = doubles.MOST,
+    ) -> Self:
+        """Read them from model.yaml, the metadata of the weights, and thresholds by slug.
 
         Raises:
             ModelError: the metadata's `joined` cannot be read.
@@ -56,7 +64,15 @@ class Rules:
         dropped = classes.dropped(metadata, config) if "joined" in metadata else ()
         gaps = chains.gaps(metadata, config.slugs, dropped)
         outlined = np.array([kind == "polygon" for kind in config.types])
-        return cls(config.threshold, gaps, config.exclusive, most_per_tile, outlined if outlined.any() else None)
+        least = np.array([at_least(thresholds.get(slug, 0.0)) for slug in config.slugs])
+        return cls(
+            config.threshold,
+            gaps,
+            config.exclusive,
+            most_per_tile,
+            outlined if outlined.any() else None,
+            least if least.any() else None,
+        )
 
 
 @dataclass(frozen=True)
@@ -118,6 +134,9 @@ class Merge:
         found, tile = Detections.concatenate(self._found), np.concatenate(self._tile)
         merged = answer(found, tile, self._grid, self._rules.gaps, self._steps)
         self.over += merged.over
+        if self._rules.least is not None:
+            # Before labels exclude each other: one that does not count hides nothing.
+            merged = merged[merged.detections.scores >= self._rules.least[merged.detections.labels]]
         merged = merged[one_label_a_place(merged.detections, self._rules.exclusive)]
         return merged[merged.detections.scores >= at_least(self._threshold)]
 

@@ -10,7 +10,6 @@ import numpy.typing as npt
 from pcb_aoi.engine.detections import Bool
 
 Float64 = npt.NDArray[np.float64]
-Index = npt.NDArray[np.intp]
 
 LEAST, MOST = 5, 30
 """Points of a polygon."""
@@ -46,7 +45,7 @@ def fit(ring: Float64, low: Float64, high: Float64) -> Float64:
     points = _rounded(thinned(ring))
     if not is_simple(points):
         points = _rounded(thinned(thinned(ring, _FINE), careful=True))
-    if not is_simple(points):
+    if len(points) > MOST or not is_simple(points):
         points = _rounded(thinned(hull(_rounded(ring))))
     return points if area(points) >= _SMALLEST and is_simple(points) else np.zeros((0, 2))
 
@@ -63,14 +62,13 @@ def thinned(ring: Float64, most: int = MOST, *, careful: bool = False) -> Float6
     while len(points) > 3:
         before, after = _neighbours(points)
         cost = np.abs(_turn(before, points, after)) / 2
+        if careful:
+            cost[_hold_others(points)] = np.inf
         rank = np.empty(len(points), np.intp)
         rank[np.argsort(cost, kind="stable")] = np.arange(len(points))
         surplus = len(points) - most
         # A quarter at most, and none over what has to go: what is cheap changes as neighbours go.
-        goes = (cost < flat) | (rank < min(surplus, -(-len(points) // 4)))
-        if careful:
-            rank[goes] += len(points) * _hold_others(points, np.flatnonzero(goes))
-            goes &= rank < len(points)
+        goes = np.isfinite(cost) & ((cost < flat) | (rank < min(surplus, -(-len(points) // 4))))
         before, after = _neighbours(rank)
         goes &= (rank < before) & (rank < after)
         if not goes.any() or len(points) - goes.sum() < 3:
@@ -140,10 +138,10 @@ def _neighbours(values: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray
     return around[:-2], around[2:]
 
 
-def _hold_others(points: Float64, which: Index) -> Bool:
-    """(M,): of the points at these positions (M,), whether another lies in or on the triangle with its neighbours."""
+def _hold_others(points: Float64) -> Bool:
+    """(K,): of each point, whether another lies in or on the triangle with its neighbours."""
     count = len(points)
-    corners = np.stack([which - 1, which, (which + 1) % count]) % count
+    corners = (np.arange(count) + np.array(((-1,), (0,), (1,)))) % count
     a, b, c = (points[corner][:, None] for corner in corners)
     turns = np.stack([_turn(a, b, points), _turn(b, c, points), _turn(c, a, points)])
     same_way = np.asarray((turns >= 0).all(axis=0) | (turns <= 0).all(axis=0))
@@ -151,7 +149,7 @@ def _hold_others(points: Float64, which: Index) -> Bool:
     box = points[corners]
     in_box = ((points >= box.min(axis=0)[:, None]) & (points <= box.max(axis=0)[:, None])).all(axis=2)
     held: Bool = np.logical_and(same_way, in_box)
-    held[np.arange(len(which)), corners] = False
+    held[np.arange(count), corners] = False
     found: Bool = np.any(held, axis=1)
     return found
 

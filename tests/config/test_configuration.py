@@ -326,6 +326,26 @@ FAULTS: dict[str, tuple[Callable[[Path], None], str]] = {
         mutate("model.yaml", "head: pcb", "head: pcb\nexclusive: [[open, hole]]"),
         "exclusive: 'hole' is none of the labels.*take its group out",
     ),
+    "a threshold's label": (
+        mutate("model.yaml", "head: pcb", "head: pcb\nthresholds: {hole: 0.6}"),
+        "thresholds: .*'hole' is none of the labels open",
+    ),
+    "a threshold": (
+        mutate("model.yaml", "head: pcb", "head: pcb\nthresholds: {开路: 1.6}"),
+        "thresholds: 开路: expected a number",
+    ),
+    "a label's threshold twice": (
+        mutate("model.yaml", "head: pcb", "head: pcb\nthresholds: {open: 0.6, 开路: 0.7}"),
+        "'open' is given twice, the second time as '开路'",
+    ),
+    "thresholds in the environment": (
+        mutate("function.yaml", "  env:\n", "  env:\n    - name: PCB_AOI_THRESHOLDS\n      value: '{\"hole\": 0.6}'\n"),
+        "function.yaml: env: .*'hole' is none of the labels",
+    ),
+    "a variable in the environment": (
+        mutate("function.yaml", "  env:\n", "  env:\n    - name: PCB_AOI_THRESHOLDZ\n      value: '1'\n"),
+        "unknown environment variable PCB_AOI_THRESHOLDZ",
+    ),
     "exclusive list": (mutate("model.yaml", "head: pcb", "head: pcb\nexclusive: [open]"), "list of lists"),
     "not yaml": (mutate("model.yaml", "model: inner", "model: [inner"), "model.yaml"),
     "duplicate name": (mutate_map("zh: 微短", "zh: 开路"), "'开路' is given twice"),
@@ -392,6 +412,9 @@ def test_check_elsewhere_says_where_to_run(tmp_path: Path, capsys: pytest.Captur
         ({"PCB_AOI_THRESHOLD": "high"}, "must be a number"),
         ({"PCB_AOI_THRESHOLD": "1.5"}, r"in \[0, 1\]"),
         ({"PCB_AOI_THRESHOLD": "nan"}, r"in \[0, 1\]"),
+        ({"PCB_AOI_THRESHOLDS": "0.6"}, "must be JSON such as"),
+        ({"PCB_AOI_THRESHOLDS": "{'open': 0.6}"}, "must be JSON such as"),
+        ({"PCB_AOI_THRESHOLDS": '{"open": 0.6, "open": 0.7}'}, "'open' is given twice"),
         ({"PCB_AOI_DEVICE": "gpu"}, "one of cpu, cuda"),
         ({"PCB_AOI_BAD_FRAME": "ignore"}, "one of skip, error"),
         ({"PCB_AOI_BATCH": "2.5"}, "must be a number"),

@@ -153,12 +153,28 @@ def test_a_scratch_longer_than_three_tiles_is_one_polygon() -> None:
 
 def test_parts_are_joined_and_specks_go() -> None:
     """Two halves of a scratch that fades in between, and a speck above."""
-    blob = drawn(256, *((i, 100, 8) for i in (*range(40, 100), *range(130, 200))), (120, 60, 2))
+    blob = drawn(256, *((i, 100, 8) for i in (*range(40, 100), *range(130, 200))), (120, 60, 6))
     (points,) = traced(blob, 256, 0)
     inside = filled(points, 256)
     assert iou(inside, blob.mask) >= 0.85
     assert inside[98:102, 40:200].any(axis=0).all()
     assert not inside[50:70].any()
+
+
+def test_pieces_of_a_chain_are_one_polygon() -> None:
+    """Of a label that comes in pieces, two of one tile that do not touch; the second is too weak to count alone."""
+    blob = drawn(256, *((i, 100, 8) for i in (*range(40, 110), *range(140, 210))))
+    prototype = blob.field.reshape(64, 4, 64, 4).mean(axis=(1, 3))[None, None]
+    found = Detections(f32([(32, 92, 118, 108), (132, 92, 218, 108)]), f32([0.9, 0.45]), i32([0, 0]))
+    rules = merge.Rules(0.5, f32([20]), outlined=np.array([True]))
+    merging = merge.Merge(rules, tiles.plan(256, 256, 256, 0), 0.5)
+    merging.add(Candidates(np.zeros(2, np.intp), found, f32([[1], [1]]), prototype), 0)
+    found_masks = merging.masks()
+    assert found_masks is not None
+    (points,) = contours.trace(found_masks, merging.answer(), f32([1, 1]), (256, 256))
+    inside = filled(points, 256)
+    assert iou(inside, blob.mask) >= 0.85
+    assert inside[98:102, 40:210].any(axis=0).all()
 
 
 def test_a_hole_is_filled() -> None:
@@ -172,14 +188,47 @@ def test_pieces_that_were_not_joined_stay_apart() -> None:
     """Two blobs side by side: each has the points of its own."""
     blob = drawn(256, (60, 60, 20), (180, 170, 30))
     prototype = blob.field.reshape(64, 4, 64, 4).mean(axis=(1, 3))[None, None]
-    found = Detections(f32([(40, 40, 80, 80), (150, 140, 210, 200)]), f32([0.8, 0.9]), i32([0, 0]))
+    # In front of them one that scores too little, and would turn the field over.
+    found = Detections(
+        f32([(0, 0, 90, 90), (40, 40, 80, 80), (150, 140, 210, 200)]), f32([0.1, 0.8, 0.9]), i32([0, 0, 0])
+    )
     merging = merge.Merge(RULES, tiles.plan(256, 256, 256, 0), 0.5)
-    merging.add(Candidates(np.zeros(2, np.intp), found, f32([[1], [1]]), prototype), 0)
+    merging.add(Candidates(np.zeros(3, np.intp), found, f32([[-1], [1], [1]]), prototype), 0)
     found_masks = merging.masks()
     assert found_masks is not None
     large, small = contours.trace(found_masks, merging.answer(), f32([1, 1]), (256, 256))
     assert large.min(axis=0).tolist() == pytest.approx([150, 140], abs=1)
     assert small.max(axis=0).tolist() == pytest.approx([80, 80], abs=1)
+    assert iou(filled(large, 256) | filled(small, 256), blob.mask) >= 0.9
+
+
+def test_a_piece_ends_at_its_own_box() -> None:
+    """The field is positive all over: the polygon is the two boxes of the chain, not the box round both."""
+    found = Detections(f32([(8, 8, 60, 30), (50, 20, 120, 110)]), f32([0.9, 0.8]), i32([0, 0]))
+    merging = merge.Merge(merge.Rules(0.5, f32([0]), outlined=np.array([True])), tiles.plan(128, 128, 128, 0), 0.5)
+    merging.add(Candidates(np.zeros(2, np.intp), found, f32([[1], [1]]), np.ones((1, 1, 32, 32), np.float32)), 0)
+    found_masks = merging.masks()
+    assert found_masks is not None
+    (points,) = contours.trace(found_masks, merging.answer(), f32([1, 1]), (128, 128))
+    boxes = np.zeros((128, 128), bool)
+    boxes[8:30, 8:60] = boxes[20:110, 50:120] = True
+    assert iou(filled(points, 128), boxes) >= 0.97
+
+
+def test_each_tile_of_a_batch_has_its_own_prototypes() -> None:
+    """Two tiles in one batch, a defect in the second."""
+    grid = tiles.plan(64, 112, 64, 16)
+    blob = drawn(112, (90, 30, 15))
+    one, other = seen(Blob(blob.field[:64]), grid)
+    assert one.prototypes is not None
+    assert other.prototypes is not None
+    merging = merge.Merge(RULES, grid, 0.5)
+    both = np.concatenate([one.prototypes, other.prototypes])
+    merging.add(Candidates(np.ones(1, np.intp), other.detections, other.coefficients, both), 0)
+    found = merging.masks()
+    assert found is not None
+    (points,) = contours.trace(found, merging.answer(), f32([1, 1]), (64, 112))
+    assert iou(filled(points, 112), blob.mask) >= 0.9
 
 
 @pytest.mark.parametrize("value", [-1, float("nan"), float("inf")])

@@ -253,3 +253,25 @@ def test_labels_that_exclude_each_other_are_answered_once_a_place(
     assert kept.scores.max() == np.float32(0.9)
     apart = Detections(boxes + np.arange(3, dtype=np.float32)[:, None] * 100, found.scores, found.labels)
     assert merge.one_label_a_place(apart, groups).all()
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 1900), st.integers(0, 1400), st.integers(10, 900), st.integers(10, 60)),
+        min_size=1,
+        max_size=12,
+    ),
+    st.floats(0, 1),
+)
+def test_a_box_is_round_the_pieces_it_is_made_of(drawn: list[tuple[int, int, int, int]], threshold: float) -> None:
+    """Masks are laid together by the same pieces; at every step of thresholds, and after some are taken out."""
+    grid = tiles.plan(1500, 2000, TILE, OVERLAP)
+    boxes: list[Box] = [(x, y, min(x + w, 2000), min(y + h, 1500)) for x, y, w, h in drawn]
+    found, owners = seen(boxes, grid)
+    found = Detections(found.boxes, found.scores - f32(0.3), found.labels)
+    merged = merge.answer(found, owners, grid, f32([-1]), merge.levels(threshold, 0.5))
+    merged = merged[np.arange(len(merged.detections)) % 3 != 1]
+    for number, box in enumerate(merged.detections.boxes):
+        pieces = found[merged.piece[merged.owner == number]]
+        assert len(pieces) > 0
+        assert np.array_equal(np.append(pieces.boxes[:, :2].min(axis=0), pieces.boxes[:, 2:].max(axis=0)), box)

@@ -6,7 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pcb_aoi.engine import polygons
@@ -66,6 +66,27 @@ def test_a_thinned_ring_is_simple_and_has_few_points(ring: np.ndarray) -> None:
     assert polygons.is_simple(points)
 
 
+@given(rings().filter(lambda ring: len(ring) <= 256))
+def test_a_ring_that_is_thinned_with_care_stays_simple(ring: np.ndarray) -> None:
+    """Without a look at it afterwards, and down to few points."""
+    points = polygons.thinned(ring, careful=True)
+    assert len(points) <= polygons.MOST
+    assert polygons.is_simple(points) or not polygons.is_simple(ring)
+
+
+def test_a_thin_spiral_is_followed() -> None:
+    """2 px wide, in two turns: thinned without care it crosses itself, and its hull has four times its area."""
+    rng, t = np.random.default_rng(0), np.linspace(0, 4 * np.pi, 80)
+    sides = [np.stack([np.cos(t), np.sin(t)], axis=1) * (r + t)[:, None] + 99 for r in (20, 22)]
+    ring = np.concatenate([sides[0], sides[1][::-1]]) + rng.normal(0, 0.2, (160, 2))
+    assert polygons.is_simple(ring)
+    assert not polygons.is_simple(polygons.thinned(ring))
+    points = polygons.fit(ring, ZERO, FAR)
+    assert polygons.area(points) == pytest.approx(polygons.area(ring), rel=0.15)
+
+
+@example([(0, 0), (4, 0), (2, 0)])
+@example([(0, 0), (4, 0), (2, 0), (2, 5)])
 @given(st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), min_size=3, max_size=8))
 def test_is_simple_says_what_the_textbook_says(corners: list[tuple[int, int]]) -> None:
     points = np.array(corners, float)
