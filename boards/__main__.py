@@ -6,9 +6,14 @@ import argparse
 import importlib
 import sys
 
+from pcb_aoi.errors import PcbAoiError
+
 COMMANDS = {
     "pool": ("pool", "fill a folder with boards to train on or to measure with"),
     "train": ("train", "train a recipe's net from scratch or from other weights"),
+    "export": ("checkpoint", "write a checkpoint as model.onnx, with its metadata"),
+    "calibrate": ("calibrate", "move the scores of weights so that 0.5 is each label's best threshold"),
+    "look": ("pictures", "draw what a function finds on a folder of pictures"),
     "soup": ("soup", "average files of weights, trained from one another"),
     "samples": ("samples", "write the sample boards of the demo"),
 }
@@ -28,7 +33,10 @@ def main() -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     module.add_arguments(own)
-    return int(module.run(own.parse_args(sys.argv[2:])))
+    try:
+        return int(module.run(own.parse_args(sys.argv[2:])))
+    except PcbAoiError as error:
+        raise SystemExit(f"{error}") from None
 
 
 if __name__ == "__main__":

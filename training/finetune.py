@@ -24,16 +24,16 @@ import onnx
 from pcb_aoi.config import previous, weights
 from pcb_aoi.config.model_config import ModelConfig
 from pcb_aoi.engine import polarity
+from pcb_aoi.errors import PcbAoiError
 from training import traits
 from training.annotated import export_options, split
 from training.annotated.annotations import AnnotationError, Report
 from training.data.scene import Scene, Source
 from training.data.sheets import Sheets
 from training.data.store import Pool, Stored
-from training.measure import calibrate, metrics, operating_point, report
+from training.measure import metrics, operating_point, report
 from training.measure.examine import Examiner
 from training.measure.runs import measure_all
-from training.told import TOLD
 from training.weights import function_versions, model_file
 
 KEEP_SHARE = 0.4  # of the crops, with --keep-pool: rendered boards
@@ -42,20 +42,24 @@ THRESHOLD = 0.5
 
 
 def recalibrate(model: onnx.ModelProto, config: ModelConfig, scenes: Sequence[Scene]) -> None:
-    """Put each label's best threshold at 0.5, in place; labels with too few defects keep what the old weights had."""
+    """Put each label's best threshold at 0.5, in place.
+
+    Labels with too few defects, and those found in pieces, keep what the old weights had.
+    """
     examiner = Examiner(model.SerializeToString(), config)
     run = measure_all(examiner.pieces, scenes)
-    gaps = examiner.gaps.copy()
     slope, offset = model_file.read_calibration(model)
     for label, slug in enumerate(model_file.slugs(model)):
-        settled = operating_point.settle(run.scenes, run.results, label, bool(gaps[label] >= 0), now=slope[label])
-        if settled.curve.defects < calibrate.FEWEST or not settled.curve.right.any():
-            print(f"{slug:18} {settled.curve.defects} defects to calibrate with: keeps its calibration")
+        curve = metrics.curve(run.scenes, run.results, label)
+        if curve.defects < operating_point.FEWEST or not curve.right.any() or examiner.gaps[label] >= 0:
+            print(f"{slug:18} {curve.defects} defects to calibrate with: keeps its calibration")
             continue
-        settled.apply(label, slope, offset, gaps)
-        print(f"{slug:18} {settled.point:.3f} becomes 0.5, slope {slope[label]:.2f}")
+        point = operating_point.best_point(curve)
+        steep = operating_point.fit_slope(curve, point, slope[label])
+        offset[label] = steep * (offset[label] - operating_point.logit(point))
+        slope[label] *= steep
+        print(f"{slug:18} {point:.3f} becomes 0.5, slope {slope[label]:.2f}")
     model_file.write_calibration(model, slope, offset)
-    model_file.write_gaps(model, gaps)
 
 
 def average(model: onnx.ModelProto, config: ModelConfig, scenes: Sequence[Scene], title: str) -> float:
@@ -196,5 +200,5 @@ def run(args: argparse.Namespace) -> int:
 
         restart_with_allocator()
         return finetune(args)
-    except TOLD as error:
+    except PcbAoiError as error:
         raise SystemExit(f"{error}") from None

@@ -1,4 +1,4 @@
-"""The report: rates by their right names, false calls on clean twins in colour and in grey, gaps flagged, plots."""
+"""The report: rates by their right names, false calls on clean twins in colour and in grey, gaps flagged."""
 
 import argparse
 import hashlib
@@ -106,21 +106,6 @@ def test_the_table_names_escapes_overkill_and_labels_far_from_their_best() -> No
     assert "below the best: nick" in text
     assert "per clean megapixel (误报) 0.50" in text
     assert "1 of 2" in text
-
-
-def test_plots_are_written_and_not_empty(tmp_path: Path) -> None:
-    pytest.importorskip("pycocotools", reason="needs the extra `train` (pycocotools)")
-    pytest.importorskip("matplotlib", reason="needs the extra `train` (matplotlib)")
-    from PIL import Image as Pillow
-
-    results = [found((BOX, 0.9, 0)), found()]
-    report.plot(Measured([scene([0]), scene([1])], results, [], 0.0), SLUGS, 0.5, "test", tmp_path / "plots")
-    names = {path.name for path in (tmp_path / "plots").iterdir()}
-    assert names == {"precision-recall.png", "f1.png", "confusion.png"}
-    for name in names:
-        with Pillow.open(tmp_path / "plots" / name) as picture:
-            assert min(picture.size) > 400
-            assert len(picture.convert("RGB").getcolors(1 << 20) or []) > 20
 
 
 def test_what_was_measured_is_printed_and_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -28,7 +28,7 @@ MAX_MEGAPIXELS = 300.0  # as the functions' own limit
 SMALLEST_PX = 1.0  # width or height under which a box is no box
 
 
-class AnnotationError(ValueError):
+class AnnotationError(PcbAoiError):
     """An image is missing, unreadable, of another size than annotated, or its name fits several files."""
 
 

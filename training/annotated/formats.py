@@ -15,13 +15,14 @@ from pathlib import PurePosixPath
 from typing import Any
 from xml.etree import ElementTree
 
+from pcb_aoi.errors import PcbAoiError
 from training.annotated.export_archive import Archive
 
 Box = tuple[float, float, float, float]  # x1 y1 x2 y2
 NO_AREA = ("points", "cuboid", "skeleton")  # shapes of CVAT that bound no defect
 
 
-class FormatError(ValueError):
+class FormatError(PcbAoiError):
     """Not one of the formats, or one with something impossible in it; names file and place."""
 
 

@@ -10,11 +10,11 @@ from typing import Self
 
 from pcb_aoi.config import yaml_file
 from pcb_aoi.config.labelmap import Labelmap
-from pcb_aoi.errors import ConfigError
+from pcb_aoi.errors import ConfigError, PcbAoiError
 from training.data.scene import IGNORED
 
 
-class UnknownLabelError(ValueError):
+class UnknownLabelError(PcbAoiError):
     """A label that the function does not have; names it, the known ones and the way out."""
 
 

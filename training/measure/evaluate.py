@@ -3,7 +3,6 @@
     python -m training evaluate acid-outer-layer --pool runs/test            # boards by `python -m boards pool`
     python -m training evaluate acid-outer-layer --data export.zip           # your own, annotated in CVAT
     python -m training evaluate acid-outer-layer --pool runs/test --json results/acid-outer-layer.json
-    python -m training evaluate acid-outer-layer --pool runs/test --plots out/plots
 
 Prints mAP@0.5 and 0.5:0.95 and, per label, AP@0.5, precision, recall and F1 at the threshold, how far that F1 is below
 the best that any threshold would give, the escape rate (漏检率: defects not called), the overkill (过杀率: calls that
@@ -34,7 +33,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     material.add_arguments(parser)
     parser.add_argument("--model", type=Path, help="default: the weights of functions/FUNCTION")
     parser.add_argument("--threshold", type=float, help="default: as in model.yaml")
-    parser.add_argument("--plots", type=Path, metavar="DIR", help="write curves and confusion matrix as PNG there")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
 
 
@@ -56,8 +54,6 @@ def run(args: argparse.Namespace) -> int:
     )
     print(f"{path} on {described.pool} of {args.function}")
     print(report.table(measured, slugs, threshold))
-    if args.plots:
-        report.plot(measured, slugs, threshold, args.function, args.plots)
     if args.json:
         content = {
             "command": "python -m training " + shlex.join(sys.argv[1:]),

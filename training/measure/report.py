@@ -1,9 +1,8 @@
-"""The figures of a measurement: as a table for people, as JSON for documents, as curves."""
+"""The figures of a measurement: as a table for people, as JSON for documents."""
 
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -85,19 +84,3 @@ def figures(run: Measured, slugs: list[str], threshold: float) -> dict[str, Any]
 def _number(precision: np.ndarray[Any, np.dtype[np.float64]]) -> float | None:
     mean = float(np.nanmean(precision)) if not np.isnan(precision).all() else math.nan
     return None if math.isnan(mean) else round(mean, 4)
-
-
-def plot(run: Measured, slugs: list[str], threshold: float, title: str, folder: Path) -> None:
-    """Write precision-recall.png, f1.png and confusion.png."""
-    from training.measure import plots  # matplotlib is needed here only
-
-    curves = {slug: metrics.curve(run.scenes, run.results, index) for index, slug in enumerate(slugs)}
-    precision = metrics.average_precision(run.scenes, run.results, len(slugs))[:, 0].tolist()
-    by_label = dict(zip(slugs, precision, strict=True))
-    counts = metrics.confusion(run.scenes, run.results, len(slugs), threshold)
-    for path in (
-        plots.precision_recall(curves, by_label, title, folder / "precision-recall.png"),
-        plots.f1_over_threshold(curves, title, folder / "f1.png"),
-        plots.confusion_matrix(counts, slugs, f"{title}: confusion at score {threshold}", folder / "confusion.png"),
-    ):
-        print(f"wrote {path}")

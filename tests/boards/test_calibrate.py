@@ -15,11 +15,12 @@ import pytest
 onnx = pytest.importorskip("onnx", reason="needs onnx")
 pytest.importorskip("onnxruntime", reason="needs onnxruntime")
 
+from boards import calibrate
 from pcb_aoi.engine import chains
 from pcb_aoi.engine.detections import Detections
 from training.data.scene import Image, Scene
 from training.data.store import write_scene
-from training.measure import calibrate, operating_point
+from training.measure import operating_point
 from training.measure.runs import Detect, Measured, measure_all
 from training.weights import model_file
 
