@@ -73,7 +73,7 @@ def test_an_unknown_label_ends_the_reading_unless_it_is_ignored(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("members", "complaint"),
     [
-        ({"readme.txt": b"x"}, "no COCO 1.0"),
+        ({"readme.txt": b"x"}, "no known format"),
         (coco(ITEMS) | yolo(ITEMS), "COCO 1.0 and Ultralytics"),
         ({"annotations.xml": cvat_xml('<track id="0" label="x"></track>')}, "CVAT for video"),
         ({"annotations.xml": cvat_xml("")[:-20]}, "not XML"),
