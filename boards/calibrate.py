@@ -65,7 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Calibrate, write the file, and say what changed; 0."""
     folder = material.folder_of(args)
-    scenes, _ = material.load(args)
+    scenes = [read() for read in material.load(args).pictures]
     examiner = Examiner.load(folder, args.model, args.um_per_px)
     path = args.model or folder / examiner.config.weights
     model = onnx.load(path)

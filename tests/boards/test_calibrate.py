@@ -21,6 +21,7 @@ from pcb_aoi.engine.detections import Detections
 from training.data.scene import Image, Scene
 from training.data.store import write_scene
 from training.measure import operating_point
+from training.measure.material import NoPictures
 from training.measure.runs import Detect, Measured, measure_all
 from training.weights import model_file
 
@@ -131,7 +132,7 @@ def test_the_command_moves_labels_that_call_on_good_boards(
 
 
 def test_without_pictures_it_says_what_to_give(model: Path, rendered: Path) -> None:
-    with pytest.raises(SystemExit, match="--pool"):
+    with pytest.raises(NoPictures, match="--pool"):
         run("resin-plug", "--model", str(model))
 
 

@@ -30,7 +30,7 @@ def test_a_command_explains_itself(package, command, monkeypatch, capsys) -> Non
     [
         (["--data", "absent.zip"], "absent.zip: no such file"),
         (["--pool", "absent"], "absent 里没有板图"),
-        ([], "give --pool DIR"),
+        ([], "no pictures"),
         (["--data", "{tmp}", "--label", "x"], "--label 'x'"),
     ],
 )

@@ -7,8 +7,6 @@ from pathlib import Path
 
 import analytic
 import numpy as np
-import onnx
-import onnx.parser
 import pytest
 
 pytest.importorskip("onnxruntime", reason="needs onnxruntime")
@@ -19,6 +17,7 @@ from pcb_aoi.engine.detections import Detections
 from training.data.scene import IGNORED, Image, Scene
 from training.data.store import Description, write_description, write_scene
 from training.measure import evaluate, report
+from training.measure.material import NoPictures
 from training.measure.runs import CleanCalls, Detect, Measured, measure_all
 
 SLUGS = ["open", "short", "nick"]
@@ -143,19 +142,8 @@ def test_what_was_measured_is_printed_and_written(tmp_path: Path, capsys: pytest
     assert list(content) == [*keys.split(), "false_calls_per_clean_mpx", "labels"]
 
 
-def test_version_is_the_one_announced_for_own_weights_and_the_file_s_for_others(tmp_path: Path) -> None:
-    path = tmp_path / "model.onnx"
-    model = onnx.parser.parse_model(
-        '<ir_version: 8, opset_import: ["": 17]> g (float[1] x) => (float[1] y) {y = Abs(x)}'
-    )
-    onnx.helper.set_model_props(model, {"version": "0.1.0"})
-    onnx.save(model, path)
-    assert evaluate.version(path, "0.9.0") == "0.9.0"
-    assert evaluate.version(path, None) == "0.1.0"
-
-
 def test_without_pictures_it_says_what_to_give(tmp_path: Path) -> None:
     parser = argparse.ArgumentParser()
     evaluate.add_arguments(parser)
-    with pytest.raises(SystemExit, match="--pool"):
+    with pytest.raises(NoPictures, match="--pool"):
         evaluate.run(parser.parse_args(["resin-plug", "--root", str(tmp_path)]))

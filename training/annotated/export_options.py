@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
 from pathlib import Path
 
-from training.annotated.annotations import Entry, Report, decode_entry, index
+from training.annotated.annotations import Entry, Report, index
 from training.annotated.label_names import Names
-from training.data.scene import Scene
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="EXPORT",
-        help="annotated images, .zip or folder: COCO 1.0, CVAT for images 1.1 or Ultralytics YOLO; may be repeated",
+        help="annotated images, .zip or folder, as CVAT exports them; may be repeated",
     )
     parser.add_argument("--images", type=Path, help="folder or .zip of the images, if the export has none")
     parser.add_argument(
@@ -42,10 +40,3 @@ def names_of(args: argparse.Namespace, labelmap: Path) -> Names:
 def entries(args: argparse.Namespace, labelmap: Path, report: Report) -> list[Entry]:
     """All images that --data names, not yet decoded; for what it raises see `index`."""
     return index(args.data, names_of(args, labelmap), args.images, report, args.subset)
-
-
-def scenes(args: argparse.Namespace, labelmap: Path) -> Iterator[Scene]:
-    """The same images one by one; for what it raises see `index` and `decode_entry`."""
-    report = Report()
-    for entry in entries(args, labelmap, report):
-        yield decode_entry(entry, report)

@@ -29,6 +29,7 @@ class AnnotatedPicture:
     task: str = ""
     size: tuple[int, int] | None = None  # width, height in px, where the file says so
     relative: bool = False  # boxes are shares of width and height, not px
+    frame: str = ""  # "tasks/12/jobs/34?frame=5" in CVAT, where the export tells
     source: str = ""  # member that holds its boxes, where each image has one
     boxes: list[Box] = field(default_factory=list)
     labels: list[str] = field(default_factory=list)

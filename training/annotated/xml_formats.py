@@ -12,6 +12,7 @@ from training.annotated.export_archive import Archive
 from training.annotated.formats import NO_AREA, AnnotatedPicture, Export, FormatError, corners
 
 Points = list[tuple[float, float]]
+Job = tuple[str, str, int, int]  # of CVAT: task, job, first and last frame
 
 
 def _plain(archive: Archive, member: str) -> bytes:
@@ -33,16 +34,39 @@ def read_cvat(archive: Archive, members: list[str]) -> Export:
     left_out: Counter[str] = Counter()
     for member in members:
         where = f"{archive.path}: {archive.prefix}{member}"
+        jobs: list[Job] = []
         try:
             for _, element in ElementTree.iterparse(io.BytesIO(_plain(archive, member))):
                 if element.tag == "track":
                     raise FormatError(f"{where}: this is CVAT for video; export as CVAT for images 1.1")
+                if element.tag == "meta":
+                    jobs += _jobs(element)
                 if element.tag == "image":
                     pictures.append(_cvat_image(element, where, left_out))
+                    pictures[-1].frame = _frame(element, jobs)
                     element.clear()
         except ElementTree.ParseError as error:
             raise FormatError(f"{where}: not XML: {error}") from None
     return Export("CVAT for images 1.1", pictures, left_out)
+
+
+def _jobs(meta: ElementTree.Element) -> list[Job]:
+    """The jobs that an export is of: those of its tasks, or the only one."""
+    found = []
+    for task in meta.iter("task"):
+        for part in task.iter("segment"):
+            first, last = (int(part.findtext(key) or 0) for key in ("start", "stop"))
+            found.append((task.findtext("id", ""), part.findtext("id", ""), first, last))
+    return found
+
+
+def _frame(image: ElementTree.Element, jobs: list[Job]) -> str:
+    """Where CVAT shows an image, below its address; "" where the export does not tell."""
+    number = int(image.get("id", "-1"))
+    for task, job, first, last in jobs:
+        if first <= number <= last and image.get("task_id", task) == task:
+            return f"tasks/{task}/jobs/{job}?frame={number}"
+    return ""
 
 
 def _cvat_image(element: ElementTree.Element, where: str, left_out: Counter[str]) -> AnnotatedPicture:

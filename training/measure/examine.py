@@ -56,7 +56,7 @@ class Examiner:
         """
         settings = settings or Settings()
         session = RememberingModel(model, config, settings)
-        self.config = config
+        self.config, self.metadata = config, session.metadata
         self.gaps = chains.gaps(session.metadata, config.slugs)
         self._session = session
         self._detector = Detector(config, session, settings, MOST_PER_TILE)
