@@ -15,6 +15,7 @@ COMMANDS = {
     "calibrate": ("calibrate", "move the scores of weights so that 0.5 is each label's best threshold"),
     "look": ("pictures", "draw what a function finds on a folder of pictures"),
     "soup": ("soup", "average files of weights, trained from one another"),
+    "replay": ("replay", "draw the few boards that fine-tuning mixes in, so that nothing is forgotten"),
     "samples": ("samples", "write the sample boards of the demo"),
 }
 

@@ -170,14 +170,15 @@ def index(
     extra = [Archive.open(images)] if images else []
     found: dict[str, Entry] = {}
     missing: list[str] = []
-    for path in exports:
-        archive = Archive.open(path)
-        export = read_export(archive)
+    read = [(archive, read_export(archive)) for archive in map(Archive.open, exports)]
+    chosen = [_of_subset(export, subset, archive.path) for archive, export in read]
+    names.check(Counter(label for pictures in chosen for one in pictures for label in one.labels))
+    for (archive, export), pictures in zip(read, chosen, strict=True):
         report.formats.append(export.format)
         report.left_out += export.left_out
         own, other = Finder([archive]), Finder(extra)
         taken: dict[tuple[Path, str], str] = {}
-        for picture in _of_subset(export, subset, path):
+        for picture in pictures:
             labels = names.indices(picture.labels)
             place = own.find(picture) or other.find(picture)
             if place is None:
