@@ -20,9 +20,11 @@ from training.data.scene import Scene
 from training.measure import metrics, report
 from training.measure.examine import Examiner
 from training.measure.runs import Measured, measure_all
+from training.weights import grow
 
 THRESHOLD = 0.5
 FORGOTTEN = 0.01  # mAP@0.5 that new weights may lose on boards that the old ones know
+SHARES = (1.0, 0.75, 0.5, 0.25)  # of the new weights that are tried
 DRAWS = 1000
 SURE = 0.9  # share of the draws that must agree
 
@@ -59,6 +61,25 @@ class Side:
         calls = [int((one[:, 0] < labels).sum()) for one in rows]
         defects = [int((scene.labels >= 0).sum()) for scene in self.scenes]
         return np.stack((right, np.add(calls, defects)), axis=1).astype(np.int64)
+
+
+def kept(
+    old: onnx.ModelProto, new: onnx.ModelProto, config: ModelConfig, known: Sequence[Scene]
+) -> tuple[float, tuple[Side, Side] | None]:
+    """The largest share of the new weights with which what the old ones know is not forgotten, and (old, new) on it.
+
+    The least of SHARES if all of them forget; 1 and None without known boards.
+    """
+    if not known:
+        return 1.0, None
+    before = Side()
+    before.add(old, config, known)
+    for share in SHARES:
+        after = Side()
+        after.add(grow.mixed(old, new, share), config, known)
+        if after.mean(len(config.slugs)) >= before.mean(len(config.slugs)) - FORGOTTEN / 2:
+            break
+    return share, (before, after)
 
 
 def agreement(old: Side, new: Side, labels: int) -> float:

@@ -35,7 +35,7 @@ from training.measure import metrics, operating_point
 from training.measure.examine import Examiner
 from training.measure.runs import measure_all
 from training.start import Start, replayed
-from training.weights import function_versions, model_file
+from training.weights import function_versions, grow, model_file
 
 REPLAY_SHARE = 0.4  # of the crops: boards that the weights know
 RATE = 1e-3
@@ -128,39 +128,39 @@ def finetune(args: argparse.Namespace) -> int:
     known = replayed(start, replay_of(args), "known")
     if start.changed:
         print(f"标签变了 / labels have changed: {' '.join(start.changed)}")
-    old, new, model = Side(), Side(), start.model
     runs = len(parts.folds) + parts.crossed
     if parts.crossed:
         print(f"{len(found)} 张图，轮流测量 / images, held out in turn by {parts.rule}: {runs} runs of equal length")
-    for number, (learnt, held_out) in enumerate(parts.folds):
+    models: list[onnx.ModelProto] = []  # one a fold, and of few images one that has learnt from all
+    for number, (learnt, _) in enumerate(parts.folds):
         place = out / f"fold-{number + 1}" if parts.crossed else out
-        told = Report() if parts.crossed else read
-        split.store(held_out, place / "held-out", scale, None, told)
-        model = trained(args, start, learnt, place, args.minutes / runs, told)
-        if parts.calibration:
-            split.store(parts.calibration, out / "calibration", scale, None, read)
-            recalibrate(model, config, Stored(out / "calibration"))
-        old.add(start.model, config, Stored(place / "held-out"))
-        new.add(model, config, Stored(place / "held-out"))
+        models.append(trained(args, start, learnt, place, args.minutes / runs, Report() if parts.crossed else read))
     if parts.crossed:
-        model = trained(args, start, parts.all, out, args.minutes / runs, read)
+        models.append(trained(args, start, parts.all, out, args.minutes / runs, read))
+    share, pair = comparison.kept(start.model, models[-1], config, known)
+    models = [grow.mixed(start.model, one, share) for one in models]
+    if known:
+        print(f"新权重占 / share of the new weights: {share:g}, for what it knew before")
     else:
-        sizes = {"train": learnt, "calibration": parts.calibration, "held-out": held_out}
-        print(f"split by {parts.rule}: {', '.join(f'{len(own)} {part}' for part, own in sizes.items())}")
+        print("没有 replay/ / without replay/: what your images do not show may be forgotten, and nobody would see it")
+    if parts.calibration:
+        split.store(parts.calibration, out / "calibration", scale, None, read)
+        recalibrate(models[-1], config, Stored(out / "calibration"))
+    old, new, model = Side(), Side(), models[-1]
+    for own, (_, held_out) in zip(models, parts.folds, strict=False):
+        split.store(held_out, out / "held-out", scale, None, Report() if parts.crossed else read)
+        old.add(start.model, config, Stored(out / "held-out"))
+        new.add(own, config, Stored(out / "held-out"))
     print("\n".join(read.lines(slugs)))
+    if not parts.crossed:
+        sizes = {"train": parts.folds[0][0], "calibration": parts.calibration, "held-out": parts.folds[0][1]}
+        print(f"split by {parts.rule}: {', '.join(f'{len(own)} {part}' for part, own in sizes.items())}")
     version = function_versions.next_version(start.folder)
     details = model_file.metadata(model) | {"version": version}
     shown = f"{len(parts.all if parts.crossed else parts.folds[0][0])} annotated images of the user"
     details["provenance"] = f"{details.get('provenance', '')} Fine-tuned from {config.version} on {shown}.".strip()
     onnx.helper.set_model_props(model, details)
     model_file.save(model, out / "model.onnx")
-    pair = None
-    if known:
-        pair = Side(), Side()
-        for side, weighed in zip(pair, (start.model, model), strict=True):
-            side.add(weighed, config, known)
-    else:
-        print("没有 replay/ / without replay/: what your images do not show may be forgotten, and nobody would see it")
     for title, side in ((f"旧权重 / old weights, {config.version}", old), (f"新权重 / new weights, {version}", new)):
         print(f"\n## {title}\n\n{side.table(slugs)}")
     better, lines = comparison.verdict((old, new), pair, len(slugs))

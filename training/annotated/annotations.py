@@ -78,7 +78,7 @@ class Report:
             + (f"; {self.repeated} images were given twice" if self.repeated else ""),
             *(
                 f"注意 / note: {form} leaves out shapes that it cannot carry; an image of such shapes alone counts "
-                "as a good board. COCO 1.0 and CVAT for images 1.1 carry all of them"
+                "as a good board. CVAT for images 1.1 carries all of them"
                 for form in lossy
             ),
         ]

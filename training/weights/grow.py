@@ -1,4 +1,8 @@
-"""Weights for other labels: a label that they know keeps its outputs, a new one gets outputs that say nothing yet."""
+"""Weights changed as a file: for other labels, and as the mean of two.
+
+A label that the weights know keeps its outputs, a new one gets outputs that say nothing yet. The mean of weights before
+and after fine-tuning keeps most of what either knows (Wortsman et al., CVPR 2022).
+"""
 
 from __future__ import annotations
 
@@ -38,6 +42,16 @@ def to_labels(model: onnx.ModelProto, slugs: Sequence[str]) -> onnx.ModelProto:
         if output.name == "scores":
             output.type.tensor_type.shape.dim[-1].dim_value = len(slugs)
     model_file.update_metadata(copy, slugs=json.dumps(list(slugs)))
+    return copy
+
+
+def mixed(old: onnx.ModelProto, new: onnx.ModelProto, share: float) -> onnx.ModelProto:
+    """A copy of `new` with `share` of its weights and the rest of `old`'s; nets and labels are the same."""
+    copy = onnx.ModelProto()
+    copy.CopyFrom(new)
+    before, after = model_file.read_weights(old), model_file.read_weights(new)
+    means = {name: np.asarray((1 - share) * before[name] + share * after[name], np.float32) for name in after}
+    model_file.write_weights(copy, means)
     return copy
 
 
