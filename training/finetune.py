@@ -21,6 +21,7 @@ import onnx
 
 from pcb_aoi.commands import sync
 from pcb_aoi.config import previous
+from pcb_aoi.config.labelmap import Labelmap
 from pcb_aoi.config.model_config import ModelConfig
 from pcb_aoi.engine import polarity
 from pcb_aoi.errors import PcbAoiError
@@ -206,8 +207,15 @@ def run(args: argparse.Namespace) -> int:
     """Fine-tune, or go back; what the user can put right is told in one line."""
     try:
         if args.rollback:
-            left, now = previous.swap(args.root / "functions" / args.function)
+            folder = args.root / "functions" / args.function
+            left, now = previous.swap(folder)
             print(f"{args.function}: {left} -> {now}")
+            slugs = tuple(one.slug for one in Labelmap.load(args.root / "labelmaps" / f"{args.function}.yaml").labels)
+            if ModelConfig.load(folder / "model.yaml").slugs != slugs:
+                print(
+                    f"标签不同 / these weights have other labels: put labelmaps/{args.function}.yaml back, too, and run "
+                    "pcb-aoi sync"
+                )
             tell_next(args.function)
             return 0
         if not args.data:
