@@ -213,8 +213,8 @@ def run(args: argparse.Namespace) -> int:
             slugs = tuple(one.slug for one in Labelmap.load(args.root / "labelmaps" / f"{args.function}.yaml").labels)
             if ModelConfig.load(folder / "model.yaml").slugs != slugs:
                 print(
-                    f"标签不同 / these weights have other labels: put labelmaps/{args.function}.yaml back, too, and run "
-                    "pcb-aoi sync"
+                    f"标签不同 / these weights have other labels: put labelmaps/{args.function}.yaml back, "
+                    "too, and run pcb-aoi sync"
                 )
             tell_next(args.function)
             return 0
