@@ -36,7 +36,8 @@ def draw(function: str, subset: str, number: int) -> Scene:
 
 def document(function: str, scenes: list[Scene]) -> dict[str, object]:
     """COCO of one subset."""
-    images, annotations = [], []
+    images: list[dict[str, object]] = []
+    annotations: list[dict[str, object]] = []
     for number, scene in enumerate(scenes, 1):
         height, width = scene.image.shape[:2]
         images.append({"id": number, "width": width, "height": height, "file_name": f"{number:03d}.webp"})

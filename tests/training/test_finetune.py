@@ -330,7 +330,7 @@ def test_a_new_label_grows_the_net_and_the_others_answer_as_before(
     assert start.changed == ["+ink"]
     assert start.known == tuple(range(9))
     image = np.random.default_rng(0).integers(0, 256, (1, 64, 96, 3), np.uint8)
-    told, grown = (run_model(one, image) for one in (old, start.model))
+    told, grown = (run_model(one.SerializeToString(), image) for one in (old, start.model))
     assert np.array_equal(grown[0], told[0])
     assert np.array_equal(grown[1][..., :9], told[1])
     assert (grown[1][..., 9] < 0.01).all()
@@ -346,11 +346,9 @@ def test_a_new_label_grows_the_net_and_the_others_answer_as_before(
     assert before[0] == "0.3.0"
 
 
-def run_model(model: onnx.ModelProto, image: np.ndarray) -> list[np.ndarray]:
+def run_model(content: bytes, image: np.ndarray) -> list[np.ndarray]:
     """Boxes and scores."""
-    found: list[np.ndarray] = runtime.create(model.SerializeToString(), Settings(threads=1)).run(
-        ["boxes", "scores"], {"images": image}
-    )
+    found: list[np.ndarray] = runtime.create(content, Settings(threads=1)).run(["boxes", "scores"], {"images": image})
     return found
 
 
