@@ -64,7 +64,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def published(real: list[list[str]], function: str, rest: float) -> recipes.Mix:
     """(share of the crops, source) of each published set: together as much as `rest`, the others' shares."""
-    names, mix = Names.load(Path("labelmaps") / f"{function}.yaml"), []
+    slugs = recipes.get(function).slugs
+    names, mix = Names.load(Path("labelmaps") / f"{function}.yaml", slugs), []
     for folder, label_map, subset in real:
         report = Report()
         found = index([Path(folder)], names.with_map(Path(label_map)), report=report, subset=subset)

@@ -37,6 +37,7 @@ def show(pid: int, report: Mapping[str, Any]) -> int:
     rows = [[say.both(zh, en) if zh != en else en for zh, en in _HEADS]]
     rows += [_row(name, function) for name, function in report["functions"].items()]
     print(*_columns(rows), sep="\n", flush=True)
+    _labels(report["functions"])
     if report["changed"]:
         names = " ".join(report["changed"])
         say.warn(
@@ -55,6 +56,17 @@ def show(pid: int, report: Mapping[str, Any]) -> int:
         )
     _failures(report["functions"])
     return int(bool(unhealthy or report["left_out"]))
+
+
+def _labels(functions: Mapping[str, Any]) -> None:
+    """Say what CVAT is offered, and which labels wait for weights. A server of an older version tells neither."""
+    for name, function in functions.items():
+        if function.get("labels"):
+            offered = " ".join(function["labels"])
+            say.info(f"{name} 会找：{offered}", f"{name} finds: {offered}")
+        if function.get("without_weights"):
+            lacking = " ".join(function["without_weights"])
+            say.info(f"{name} 还没有权重：{lacking}", f"{name} has no weights yet for: {lacking}")
 
 
 def _row(name: str, function: Mapping[str, Any]) -> list[str]:

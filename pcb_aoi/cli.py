@@ -21,22 +21,13 @@ _PACKAGE = Path(__file__).parent
 _RUN = ("add_arguments", "run")
 _COMMANDS = {
     "adopt": ("commands.adopt", *_RUN, "采用自己的权重 / make a function run weights of your own"),
+    "new": ("commands.new", *_RUN, "新增一个功能 / make one more function, with labels and weights of your own"),
     "annotate": ("commands.annotate", *_RUN, "检测图像文件并打印结果 / annotate image files and print the shapes"),
     "serve": ("platform.serve", *_RUN, "启动内置平台 / run the embedded platform that CVAT calls"),
     "demo": ("demo.command", *_RUN, "用样板演示 / annotate the sample boards and write a page"),
     "check": ("commands.check", *_RUN, "部署前检查功能目录 / check function folders before deploying"),
-    "labels": (
-        "commands.sync",
-        "add_labels_arguments",
-        "run_labels",
-        "打印CVAT标签JSON / print label JSON for CVAT's Raw tab",
-    ),
-    "sync": (
-        "commands.sync",
-        "add_sync_arguments",
-        "run_sync",
-        "由labelmaps生成标签 / generate label specs from labelmaps",
-    ),
+    "labels": ("commands.labels", *_RUN, "打印CVAT标签JSON，或读入项目的 / CVAT's label JSON, or a project's read"),
+    "sync": ("commands.sync", *_RUN, "由labelmaps生成标签 / generate label specs from labelmaps"),
 }
 
 

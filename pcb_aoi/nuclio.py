@@ -13,6 +13,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable
+from itertools import compress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -97,7 +98,7 @@ def _answer(
     result = detector.detect(frame.pixels, threshold, deadline)
     watch.ms.update(result.ms)
     watch.lap("_")
-    shapes = response.shapes(result.detections, detector.config, height, width)
+    shapes = response.shapes(result.detections, detector.config, height, width, result.contours)
     labels = Counter(detector.config.slugs[label] for label in result.detections.labels.tolist())
     facts.update(tiles=result.tiles, detections=dict(labels))
     facts["warnings"] = [*frame.warnings(), *result.warnings]
@@ -137,9 +138,12 @@ def _info(detector: Detector) -> dict[str, Any]:
         "sha256": config.sha256,
         "engine": __version__,
         "provider": detector.model.runtime.provider,
-        "labels": list(config.names),
-        "slugs": list(config.slugs),
+        "labels": list(compress(config.names, config.offered)),
+        "slugs": list(compress(config.slugs, config.offered)),
+        "types": list(compress(config.types, config.offered)),
+        "contours": "masks" if detector.model.gives_masks else "boxes",
         "threshold": detector.threshold,
+        "thresholds": detector.thresholds,
         "um_per_px": settings.um_per_px,
         "tile": config.tile,
         "batch": detector.model.runtime.batch,

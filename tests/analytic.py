@@ -36,8 +36,9 @@ overlap: {overlap}
 um_per_px: {{native: 10, min: 6, max: 20}}
 threshold: 0.5
 language: zh
+score: true
 labels:
-  - {{slug: bright, zh: 亮, en: Bright}}
+  - {{slug: bright, zh: 亮, en: Bright, type: {bright}}}
   - {{slug: blue, zh: 蓝, en: Blue}}
 """
 
@@ -61,8 +62,11 @@ def model(
     stride: int = STRIDE,
     joined: tuple[str, ...] = (),
     metadata: Mapping[str, str] | None = None,
+    masks: bool = False,
 ) -> bytes:
     """Return the ONNX file; input uint8 (B, tile, tile, 3), outputs boxes (B, N, 4) and scores (B, N, 2).
+
+    With `masks` also coefficients (B, N, 1), all 1, and prototypes (B, 1, tile / 4, tile / 4): how bright it is there.
 
     With `zoom`, only every zoom-th pixel is looked at, and boxes are rounded to that grid: for boards of thousands of
     tiles. `stride` then counts in such pixels. `joined`: labels that are said to come in pieces; `metadata`: what
@@ -133,15 +137,29 @@ def model(
             helper.make_node("Reshape", [f"{name}_t", f"{name}_shape"], [name]),
         ]
     constants["boxes_shape"], constants["scores_shape"] = i64([0, -1, 4]), i64([0, -1, 2])
+    outputs = [
+        helper.make_tensor_value_info("boxes", TensorProto.FLOAT, ["B", "N", 4]),
+        helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["B", "N", 2]),
+    ]
+    if masks:
+        constants |= {"zero": np.float32(0), "first": i64([0]), "last": i64([1]), "axis": i64([2])}
+        nodes += [
+            helper.make_node("Slice", ["boxes", "first", "last", "axis"], ["left"]),
+            helper.make_node("Mul", ["left", "zero"], ["nothing"]),
+            helper.make_node("Add", ["nothing", "one"], ["coefficients"]),
+            helper.make_node("Sub", ["value", "half"], ["brighter"]),
+            helper.make_node("AveragePool", ["brighter"], ["prototypes"], kernel_shape=[4, 4], strides=[4, 4]),
+        ]
+        outputs += [
+            helper.make_tensor_value_info("coefficients", TensorProto.FLOAT, ["B", "N", 1]),
+            helper.make_tensor_value_info("prototypes", TensorProto.FLOAT, ["B", 1, tile // 4, tile // 4]),
+        ]
     # Reshape's 0 keeps B; height and width fold into -1.
     graph = helper.make_graph(
         nodes,
         "bright rectangles",
         [helper.make_tensor_value_info("images", TensorProto.UINT8, ["B", side, side, 3])],
-        [
-            helper.make_tensor_value_info("boxes", TensorProto.FLOAT, ["B", "N", 4]),
-            helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["B", "N", 2]),
-        ],
+        outputs,
         [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
     )
     proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
@@ -150,13 +168,17 @@ def model(
     return bytes(proto.SerializeToString())
 
 
-def write_function(folder: Path, weights: bytes | None = None, tile: int = TILE, overlap: int = 16) -> Path:
-    """Make a function folder (main.py, model.yaml, model.onnx) and return it."""
+def write_function(
+    folder: Path, weights: bytes | None = None, tile: int = TILE, overlap: int = 16, bright: str = "rectangle"
+) -> Path:
+    """Make a function folder (main.py, model.yaml, model.onnx) and return it; `bright`: that label's type."""
     folder.mkdir(parents=True, exist_ok=True)
     weights = model(tile) if weights is None else weights
     (folder / "model.onnx").write_bytes(weights)
     sha256 = hashlib.sha256(weights).hexdigest()
-    (folder / "model.yaml").write_text(MODEL_YAML.format(sha256=sha256, tile=tile, overlap=overlap), "utf-8")
+    (folder / "model.yaml").write_text(
+        MODEL_YAML.format(sha256=sha256, tile=tile, overlap=overlap, bright=bright), "utf-8"
+    )
     (folder / "main.py").write_text(MAIN, "utf-8")
     return folder
 

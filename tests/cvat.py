@@ -224,9 +224,12 @@ def strict(body: str, model: Sequence[Label], width: int, height: int, threshold
         assert item["label"] in labels, item
         assert item["type"] == labels[item["label"]].type, item
         assert all(type(p) in (int, float) and math.isfinite(p) for p in item["points"]), item
-        x1, y1, x2, y2 = item["points"]
-        assert 0 <= x1 < x2 <= width, item
-        assert 0 <= y1 < y2 <= height, item
+        if item["type"] == "rectangle":
+            x1, y1, x2, y2 = item["points"]
+            assert 0 <= x1 < x2 <= width, item
+            assert 0 <= y1 < y2 <= height, item
+        else:
+            _check_polygon(item["points"], width, height)
         assert type(item["confidence"]) is float, item
         assert threshold <= item["confidence"] <= 1, item
         declared = {attribute.name for attribute in labels[item["label"]].attributes}
@@ -236,3 +239,23 @@ def strict(body: str, model: Sequence[Label], width: int, height: int, threshold
         assert len(item["attributes"]) == len({a["name"] for a in item["attributes"]}), item
     assert [item["confidence"] for item in items] == sorted((item["confidence"] for item in items), reverse=True)
     return items
+
+
+def _check_polygon(numbers: list[float], width: int, height: int) -> None:
+    """5 to 30 points inside the frame, no two sides of which meet."""
+    assert len(numbers) % 2 == 0, numbers
+    points = list(zip(numbers[::2], numbers[1::2], strict=True))
+    assert 5 <= len(points) <= 30, numbers
+    assert all(0 <= x <= width and 0 <= y <= height for x, y in points), numbers
+    sides = list(zip(points, points[1:] + points[:1], strict=True))
+    for i, (a, b) in enumerate(sides):
+        assert a != b, numbers
+        for c, d in sides[i + 2 : len(sides) - (i == 0)]:
+            one, other = _turn(a, b, c) * _turn(a, b, d), _turn(c, d, a) * _turn(c, d, b)
+            apart = max(a[0], b[0]) < min(c[0], d[0]) or max(c[0], d[0]) < min(a[0], b[0])
+            apart = apart or max(a[1], b[1]) < min(c[1], d[1]) or max(c[1], d[1]) < min(a[1], b[1])
+            assert apart or one > 0 or other > 0, numbers
+
+
+def _turn(a: tuple[float, float], b: tuple[float, float], c: tuple[float, float]) -> float:
+    return (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])

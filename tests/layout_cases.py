@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import re
 import shutil
 import sys
 import tempfile
@@ -19,6 +20,7 @@ import numpy as np
 from layouts import (
     BOXES,
     CELLS,
+    COEFFICIENTS,
     LABELS,
     NAMES,
     PROTOTYPES,
@@ -35,6 +37,7 @@ from layouts import (
     libre,
     listed,
     masks,
+    own,
     plugin,
     queries,
     rows,
@@ -66,6 +69,8 @@ class Case:
     told: tuple[str, ...] = ()
     file: str = "best.onnx"
     labels: tuple[int, ...] = field(default=tuple(LABELS.tolist()))
+    masks: bool = False
+    """Whether it gives the contours of the ellipses in the boxes, too."""
 
 
 TWELVE = "{" + ", ".join(f'"{i}": "{SLUGS[i] if i < 8 else f"x{i}"}"' for i in sorted(range(12), key=str)) + "}"
@@ -146,7 +151,8 @@ CASES = (
             metadata=ULTRALYTICS | {"task": "segment"},
         ),
         "yolov8",
-        says="its boxes are used",
+        says="sync --shape polygon",
+        masks=True,
     ),
     Case(
         "26-seg, nms=False",
@@ -155,6 +161,16 @@ CASES = (
             metadata=ULTRALYTICS | {"task": "segment", "end2end": "True"},
         ),
         "end2end",
+        masks=True,
+    ),
+    Case(
+        "v8, 11, 12-seg, nms=True",
+        listed(
+            outputs={"output0": masks(LIST), "output1": PROTOTYPES},
+            metadata=ULTRALYTICS | {"task": "segment", "args": "{'nms': True}"},
+        ),
+        "end2end",
+        masks=True,
     ),
     Case(
         "pose",
@@ -238,6 +254,7 @@ CASES = (
         "YOLOv5-seg",
         v5(outputs={"output0": masks(rows(centres(), np.ones(3), scores(), count=3 * CELLS)), "output1": PROTOTYPES}),
         "yolov5",
+        masks=True,
     ),
     Case("YOLOX, decoded", v5(1, metadata={}), "yolox", told=IN_ORDER),
     Case(
@@ -360,6 +377,19 @@ CASES = (
         told=(*IN_ORDER, "--head", "yolonas"),
     ),
     Case("another head told than the file is of", v8(), says="is of head: yolov8", told=("--head", "yolov5")),
+    # this project's own
+    Case("the project's own", own(), "pcb"),
+    Case(
+        "the project's own, with masks",
+        own({"coefficients": rows(COEFFICIENTS), "prototypes": PROTOTYPES}),
+        "pcb",
+        masks=True,
+    ),
+    Case(
+        "the project's own, coefficients of another number of prototypes",
+        own({"coefficients": rows(COEFFICIENTS[:, :31]), "prototypes": PROTOTYPES}),
+        says=r"expected coefficients \(B, N, M\)",
+    ),
     # files
     Case("external data", external(), says=r"onnx.save\(onnx.load\('best.onnx'\), 'best-single.onnx'\)"),
     Case("cut off", v8()[:9000], says="cut off or damaged"),
@@ -385,6 +415,7 @@ class Outcome:
     head: str | None
     boxes: list[list[float]]
     labels: list[int]
+    contours: list[list[list[float]]] | None = None
 
 
 def make_root(place: Path) -> Path:
@@ -392,7 +423,8 @@ def make_root(place: Path) -> Path:
     folder = place / "functions" / FUNCTION
     folder.mkdir(parents=True)
     (place / "labelmaps").mkdir()
-    shutil.copy(ROOT / "functions" / FUNCTION / "model.yaml", folder)
+    for name in ("model.yaml", "function.yaml", "function-gpu.yaml"):
+        shutil.copy(ROOT / "functions" / FUNCTION / name, folder)
     shutil.copy(ROOT / "labelmaps" / f"{FUNCTION}.yaml", place / "labelmaps")
     return place
 
@@ -414,10 +446,15 @@ def outcome(case: Case) -> Outcome:
         status, text = adopt(root, str(file), *case.told)
         if status:
             return Outcome(status, text, None, [], [])
-        detector = Detector.load(root / "functions" / FUNCTION, Settings())
+        path = root / "functions" / FUNCTION / "model.yaml"
+        # As `pcb-aoi sync --shape polygon` writes it; the root has no function.yaml.
+        path.write_text(re.sub(r"(?m)^(  - \{slug: .*)\}$", r"\1, type: polygon}", path.read_text("utf-8")), "utf-8")
+        detector = Detector.load(path.parent, Settings())
         side = detector.config.tile
-        found = detector.detect(np.full((side, side), 90, np.uint8)).detections
-        return Outcome(status, text, detector.config.head, found.boxes.tolist(), found.labels.tolist())
+        result = detector.detect(np.full((side, side), 90, np.uint8))
+        found, contours = result.detections, result.contours
+        points = None if contours is None else [contour.tolist() for contour in contours]
+        return Outcome(status, text, detector.config.head, found.boxes.tolist(), found.labels.tolist(), points)
 
 
 def table() -> str:
@@ -426,7 +463,8 @@ def table() -> str:
         "# Layouts of weights",
         "",
         "Written by `PYTHONPATH=tests python tests/layout_cases.py`. Each row is a small ONNX file with three "
-        "known boxes, adopted by `pcb-aoi adopt` and run. The test compares the boxes found with the known ones.",
+        "known boxes, adopted by `pcb-aoi adopt` and run with labels of type polygon. The test compares the boxes and "
+        "contours found with the known ones.",
         "",
         "| file | told | result |",
         "| --- | --- | --- |",
@@ -437,7 +475,8 @@ def table() -> str:
             error = next(line for line in made.text.splitlines() if line.startswith("错误"))
             result = "refused: " + error.split(" / ", 2)[-1].removeprefix("error: ").strip()
         else:
-            result = f"`head: {made.head}`, {len(made.labels)} boxes, right"
+            what = "boxes and contours" if made.contours else "boxes"
+            result = f"`head: {made.head}`, {len(made.labels)} {what}, right"
         told = f"`{' '.join(case.told)}`" if case.told else ""
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in (case.name, told, result)) + " |")
     return "\n".join(lines) + "\n"

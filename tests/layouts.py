@@ -102,6 +102,13 @@ def listed(first: int = 0, **changes: Any) -> bytes:  # noqa: ANN401
     return graph(**(defaults | changes))
 
 
+def own(more: Arrays | None = None) -> bytes:
+    """This project's own layout, with further outputs behind the two."""
+    outputs = {"boxes": rows(BOXES), "scores": rows(scores()), **(more or {})}
+    told = {"slugs": "[" + ", ".join(f'"{slug}"' for slug in SLUGS) + "]"}
+    return graph(outputs, told, shape=("B", TILE, TILE, 3), kind=TensorProto.UINT8)
+
+
 def libre(family: str, outputs: Arrays, **changes: Any) -> bytes:  # noqa: ANN401
     told = {"libreyolo_version": "1.6.0", "model_family": family, "names": JSON_NAMES}
     return graph(outputs, told, **changes)
@@ -119,12 +126,24 @@ def queries(*names: str, classes: int = 8, shift: int = 0, rest: float = -8) -> 
     return {name: logits if "logit" in name or "label" in name else shares for name in names}
 
 
+def _ellipses() -> npt.NDArray[np.float32]:
+    """(3, 32, 32): of each box the field of the ellipse in it, on a grid of 4 px."""
+    y, x = (np.mgrid[:32, :32] + 0.5) * TILE / 32
+    middle, half = (BOXES[:, :2] + BOXES[:, 2:]) / 2, (BOXES[:, 2:] - BOXES[:, :2]) / 2
+    away = [((x - mx) / rx) ** 2 + ((y - my) / ry) ** 2 for (mx, my), (rx, ry) in zip(middle, half, strict=True)]
+    field: npt.NDArray[np.float32] = np.clip(1 - np.array(away), -9, 1).astype(np.float32)
+    return field
+
+
+_MIX = np.linalg.qr(np.random.default_rng(5).normal(size=(32, 32)))[0]
+"""Orthogonal: no field is a prototype, all are sums of all 32."""
+PROTOTYPES = np.tensordot(_MIX[:, :3], _ellipses(), 1).astype(np.float32)
+COEFFICIENTS = _MIX[:, :3].T.astype(np.float32)
+
+
 def masks(table: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """With 32 coefficients behind each row."""
-    return np.concatenate([table, np.full((len(table), 32), 7, np.float32)], axis=1)
-
-
-PROTOTYPES = np.zeros((32, 32, 32), np.float32)
+    """With 32 coefficients behind each row; of the three, those of the ellipses in their boxes."""
+    return np.concatenate([table, rows(COEFFICIENTS, count=len(table))], axis=1)
 
 
 def half() -> bytes:

@@ -111,7 +111,8 @@ def test_the_header_holds_the_timings_of_the_log(function: Function) -> None:
 
 
 def test_a_get_tells_what_runs_here(folder: Path) -> None:
-    function = Function(folder, {"PCB_AOI_THRESHOLD": "0.25", "PCB_AOI_UM_PER_PX": "7"})
+    env = {"PCB_AOI_THRESHOLD": "0.25", "PCB_AOI_THRESHOLDS": '{"蓝": 0.6}', "PCB_AOI_UM_PER_PX": "7"}
+    function = Function(folder, env)
     answer = function.get()
     assert answer.status == 200
     info = dict(answer.body)
@@ -124,7 +125,10 @@ def test_a_get_tells_what_runs_here(folder: Path) -> None:
         "provider": "CPUExecutionProvider",
         "labels": ["亮", "蓝"],
         "slugs": ["bright", "blue"],
+        "types": ["rectangle", "rectangle"],
+        "contours": "boxes",
         "threshold": 0.25,
+        "thresholds": {"blue": 0.6},
         "um_per_px": 7,
         "tile": 64,
         "batch": 1,

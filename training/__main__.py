@@ -10,7 +10,7 @@ from pcb_aoi.errors import PcbAoiError
 
 COMMANDS = {
     "finetune": ("finetune", "teach shipped weights your own annotated images from CVAT"),
-    "calibrate": ("measure.thresholds", "find each label's threshold on your own annotated images"),
+    "calibrate": ("measure.own_thresholds", "find each label's threshold on your own annotated images"),
     "evaluate": ("measure.evaluate", "measure weights on pictures with known truth"),
 }
 

@@ -15,12 +15,12 @@ import argparse
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import onnx
 
-from pcb_aoi.commands import sync
-from pcb_aoi.config import previous
+from pcb_aoi.config import generated, previous
 from pcb_aoi.config.labelmap import Labelmap
 from pcb_aoi.config.model_config import ModelConfig
 from pcb_aoi.engine import polarity
@@ -117,18 +117,30 @@ def trained(
     return model
 
 
+def entries_of(args: argparse.Namespace, labelmap: Path, read: Report) -> tuple[list[Entry], list[str]]:
+    """The images of --data, and the labels in them that the labelmap has and the weights do not."""
+    had = ModelConfig.load(args.root / "functions" / args.function / "model.yaml").slugs
+    waiting = [label.slug for label in Labelmap.load(labelmap).labels if label.slug not in had]
+    found = export_options.entries(args, labelmap, read, [*had, *waiting])
+    used = sorted({label for entry in found for label in entry.labels if label >= len(had)})
+    places = {label: len(had) + number for number, label in enumerate(used)}
+    moved = [replace(entry, labels=tuple(places.get(label, label) for label in entry.labels)) for entry in found]
+    return moved, [waiting[label - len(had)] for label in used]
+
+
 def finetune(args: argparse.Namespace) -> int:
     """The whole command but for the rollback; returns 0 if the new weights are in use, 1 if they are not better."""
     out = args.out or Path("runs") / f"finetune-{args.function}"
     out.mkdir(parents=True, exist_ok=True)
-    start = Start.load(args.root, args.function, out)
-    config, slugs, read = start.config, start.config.slugs, Report()
-    found = export_options.entries(args, args.root / "labelmaps" / f"{args.function}.yaml", read)
+    read, labelmap = Report(), args.root / "labelmaps" / f"{args.function}.yaml"
+    found, new_labels = entries_of(args, labelmap, read)
+    start = Start.load(args.root, args.function, out, new_labels)
+    config, slugs = start.config, start.config.slugs
     parts = split.split(found, args.held_out)
     scale = config.pitch.scale(args.um_per_px)
     known = replayed(start, replay_of(args), "known")
-    if start.changed:
-        print(f"标签变了 / labels have changed: {' '.join(start.changed)}")
+    if new_labels:
+        print(f"新标签 / new labels: {', '.join(new_labels)}")
     runs = len(parts.folds) + parts.crossed
     if parts.crossed:
         print(f"{len(found)} 张图，轮流测量 / images, held out in turn by {parts.rule}: {runs} runs of equal length")
@@ -169,9 +181,7 @@ def finetune(args: argparse.Namespace) -> int:
     if not better and not args.accept:
         print(f"未替换 / not taken, {start.folder} is unchanged; to take them anyway: --accept. ({out}/model.onnx)")
         return 1
-    digest = function_versions.install(model, start.folder)
-    for path, text in sync.generated(start.folder, start.labelmap).items() if start.changed else ():
-        path.write_text(text, "utf-8")
+    digest = start.install(model, labelmap)
     print(f"{start.folder / config.weights}: {version}, sha256 {digest}; {config.version} is kept for --rollback")
     tell_next(args.function)
     return 0
@@ -210,12 +220,7 @@ def run(args: argparse.Namespace) -> int:
             folder = args.root / "functions" / args.function
             left, now = previous.swap(folder)
             print(f"{args.function}: {left} -> {now}")
-            slugs = tuple(one.slug for one in Labelmap.load(args.root / "labelmaps" / f"{args.function}.yaml").labels)
-            if ModelConfig.load(folder / "model.yaml").slugs != slugs:
-                print(
-                    f"标签不同 / these weights have other labels: put labelmaps/{args.function}.yaml back, "
-                    "too, and run pcb-aoi sync"
-                )
+            generated.write(folder, Labelmap.load(args.root / "labelmaps" / f"{args.function}.yaml"))
             tell_next(args.function)
             return 0
         if not args.data:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import onnx
 
-from pcb_aoi.config import model_edit, previous, weights
+from pcb_aoi.config import generated, model_edit, previous, weights
 from pcb_aoi.config.labelmap import Labelmap
 from pcb_aoi.config.model_config import ModelConfig
 from training.annotated.annotations import Report, decode_entry, index
 from training.annotated.label_names import Names
 from training.data.scene import Scene
-from training.weights import grow, model_file
+from training.weights import function_versions, grow, model_file
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,8 @@ class Start:
     known: tuple[int, ...]  # labels that the weights knew already
 
     @classmethod
-    def load(cls, root: Path, function: str, out: Path) -> Start:
-        """Read function and labelmap; `out` gets a model.yaml with the labelmap's labels.
+    def load(cls, root: Path, function: str, out: Path, new: Sequence[str] = ()) -> Start:
+        """Read function and labelmap, and add the labels `new`; `out` gets the model.yaml of all of them.
 
         Raises:
             VersionError: the weights are not this project's.
@@ -41,19 +42,25 @@ class Start:
             raise previous.VersionError(f"{folder}: head {config.head}: only weights of this project can be fine-tuned")
         content = weights.read(folder, config)
         old = onnx.load_from_string(content)
-        text = model_edit.put_labels((folder / "model.yaml").read_text("utf-8"), labelmap.labels)
+        had = tuple(model_file.slugs(old))
+        if had != config.slugs:
+            raise previous.VersionError(f"{folder}: the labels of the weights are not those of model.yaml")
+        labelmap = labelmap.worded(config.words).only([*had, *new])
+        hidden = {slug for slug, offer in zip(had, config.offered, strict=True) if not offer}
+        text = model_edit.put_labels((folder / "model.yaml").read_text("utf-8"), labelmap.labels, hidden)
         (out / "model.yaml").write_text(text, "utf-8")
         config = ModelConfig.load(out / "model.yaml")
-        had = model_file.slugs(old)
-        known = tuple(number for number, slug in enumerate(config.slugs) if slug in had)
-        return cls(folder, labelmap, content, grow.to_labels(old, config.slugs), config, known)
+        return cls(folder, labelmap, content, grow.to_labels(old, config.slugs), config, tuple(range(len(had))))
 
-    @property
-    def changed(self) -> list[str]:
-        """Labels that come or go, with their sign."""
-        had = model_file.slugs(onnx.load_from_string(self.content))
-        new = [f"+{slug}" for slug in self.config.slugs if slug not in had]
-        return new + [f"-{slug}" for slug in had if slug not in self.config.slugs]
+    def install(self, model: onnx.ModelProto, labelmap: Path) -> str:
+        """Make a model the function's, with what follows from its labels; returns its SHA-256."""
+        digest = function_versions.install(model, self.folder)
+        if len(self.known) < len(self.config.slugs):
+            path, own = self.folder / "model.yaml", (self.config.slugs, self.config.offered)
+            hidden = {slug for slug, offer in zip(*own, strict=True) if not offer}
+            path.write_text(model_edit.put_labels(path.read_text("utf-8"), self.labelmap.labels, hidden), "utf-8")
+            generated.write(self.folder, Labelmap.load(labelmap))
+        return digest
 
 
 def replayed(start: Start, path: Path, subset: str) -> list[Scene]:

@@ -12,12 +12,13 @@ import json
 import shutil
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pcb_aoi.commands import class_list, frames
 from pcb_aoi.commands.brought_file import read
-from pcb_aoi.config import classes, model_edit, previous
+from pcb_aoi.config import classes, generated, model_edit, previous
 from pcb_aoi.config.labelmap import Labelmap
 from pcb_aoi.config.model_config import FRAMES, ModelConfig
 from pcb_aoi.config.settings import Settings
@@ -48,6 +49,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("weights", type=Path, nargs="?", help="model.onnx 文件 / the ONNX file")
     parser.add_argument("--function", required=True, metavar="NAME", help="e.g. inner-layer")
     parser.add_argument("--root", type=Path, default=Path(), help="folder that holds functions/ and labelmaps/")
+    add_options(parser)
+    parser.add_argument("--image", type=Path, help="画出两种方式的结果 / draw what both frames give, side by side")
+    parser.add_argument("--dry-run", action="store_true", help="只看，不写 / look, write nothing")
+    parser.add_argument(
+        "--back", action="store_true", help="换回之前的权重；再次运行则换过来 / swap with the weights before"
+    )
+
+
+OPTIONS = ("classes", "map", "head", "tile", "frame", "scale", "um_per_px", "threshold")
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Declare OPTIONS: what a person may have to say of weights."""
     parser.add_argument("--classes", metavar="LIST", help="类别名：a,b,c 或 data.yaml / class names, or a file of them")
     parser.add_argument(
         "--map",
@@ -67,11 +81,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     pitch.add_argument("--scale", type=float, help="切块前的缩放 / model pixels per image pixel; default: 1")
     pitch.add_argument("--um-per-px", type=float, help="训练图像的像素尺寸 / pitch of the pictures in training")
     parser.add_argument("--threshold", type=float, help=f"默认 / default: {THRESHOLD}")
-    parser.add_argument("--image", type=Path, help="画出两种方式的结果 / draw what both frames give, side by side")
-    parser.add_argument("--dry-run", action="store_true", help="只看，不写 / look, write nothing")
-    parser.add_argument(
-        "--back", action="store_true", help="换回之前的权重；再次运行则换过来 / swap with the weights before"
-    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -89,11 +98,22 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError("请给出 ONNX 文件 / name the ONNX file, or --back")
     if args.image is not None and not args.image.is_file():
         raise ConfigError(f"没有这个文件 / no such file: {args.image}")
-    labelmap = Labelmap.load(path)
+    version = take(args, folder, Labelmap.load(path))
+    if version is not None:
+        print(f"{folder}: {version}。{_next(folder.name)}")
+    return 0
+
+
+def take(args: argparse.Namespace, folder: Path, labelmap: Labelmap) -> str | None:
+    """Make the function in `folder` run `args.weights`; return their version, or None where nothing was to be written.
+
+    Raises:
+        ConfigError, ModelError: see `understand`, brought_file.read and Detector.load.
+    """
     data, signature = read(args.weights)
     plan = understand(data, signature, labelmap, args)
     with tempfile.TemporaryDirectory() as place:
-        trial = _prepared(folder, Path(place) / folder.name, data, plan, args)
+        trial = _prepared(folder, Path(place) / folder.name, data, plan, labelmap, args)
         detector = Detector.load(trial)
         _say_batch(trial)
         if args.image is not None:
@@ -103,13 +123,12 @@ def run(args: argparse.Namespace) -> int:
                     "没有写入。看图后再运行，加 --frame tiles 或 --frame whole / nothing written: look at the "
                     "picture, then run again with --frame tiles or --frame whole"
                 )
-                return 0
+                return None
         if args.dry_run:
             print("没有写入 / nothing written (--dry-run)")
-            return 0
-        _install(trial, folder, detector.config)
-    print(f"{folder}: {detector.config.version}。{_next(folder.name)}")
-    return 0
+            return None
+        _install(trial, folder, detector.config, labelmap)
+    return detector.config.version
 
 
 def understand(data: bytes, signature: Signature, labelmap: Labelmap, args: argparse.Namespace) -> Adoption:
@@ -123,7 +142,7 @@ def understand(data: bytes, signature: Signature, labelmap: Labelmap, args: argp
     outputs = layout.trial(signature, data, tile, Settings())
     named = classes.names(signature.metadata)
     if args.classes is None and named is None:
-        raise _no_names(signature, outputs, labelmap, tile)
+        raise _no_names(signature, outputs, _in_use(args).slugs, tile)
     # The number of the first class depends on the layout, and the layout on how many classes there are.
     names = class_list.parse(args.classes, 0 if named is None else min(named)) if args.classes else named or {}
     if named is not None and not names.keys() >= named.keys():
@@ -137,12 +156,19 @@ def understand(data: bytes, signature: Signature, labelmap: Labelmap, args: argp
         names = class_list.parse(args.classes, _first_number(head))
     print(f"格式 layout: {head} ({reading.why}); {tile} px")
     if any(output.ndim == 4 for output in outputs):
-        print("分割模型：这里只用它的框 / a segmentation model: its boxes are used")
+        print(
+            "分割模型：标签类型为 polygon 的给出轮廓，其余给出框；切换用 pcb-aoi sync --shape polygon / a segmentation "
+            "model: labels of type polygon get contours, others boxes; pcb-aoi sync --shape polygon switches"
+        )
     mapping, matches = class_list.mapping(names, labelmap, args.map)
     print(class_list.table(matches, labelmap))
     if problem := class_list.unexplained(matches, labelmap):
         raise problem
     return Adoption(head, tile, named if args.classes is None else None, mapping)
+
+
+def _in_use(args: argparse.Namespace) -> ModelConfig:
+    return ModelConfig.load(args.root / "functions" / args.function / "model.yaml")
 
 
 def _first_number(head: str) -> int | None:
@@ -164,15 +190,15 @@ def _chosen(reading: layout.Reading, told: str | None) -> str:
     return reading.heads[0]
 
 
-def _no_names(signature: Signature, outputs: list[Float32], labelmap: Labelmap, tile: int) -> ConfigError:
-    slugs = ",".join(label.slug for label in labelmap.labels)
+def _no_names(signature: Signature, outputs: list[Float32], slugs: Sequence[str], tile: int) -> ConfigError:
+    """Ask for the classes; those of the weights in use (`slugs`) are the example."""
     try:
-        numbers = layout.recognise(signature, outputs, len(labelmap.labels), tile).heads[0] in layout.LISTS
+        numbers = layout.recognise(signature, outputs, len(slugs), tile).heads[0] in layout.LISTS
     except ModelError:
         numbers = False
     first = "，并写出第一个编号是0还是1", ", with the number of the first, 0 or 1,"
     chinese, english = first if numbers else ("", ",")
-    example = f"--classes {'0=' if numbers else ''}{slugs}"
+    example = f"--classes {'0=' if numbers else ''}{','.join(slugs)}"
     return ConfigError(
         f"文件没有类别名（{signature}），顺序无法核对。请按权重的顺序给出类别{chinese}，例如 {example}，或训练时的 "
         "--classes data.yaml / the file names no classes, so their order cannot be verified: give them in the weights' "
@@ -180,7 +206,9 @@ def _no_names(signature: Signature, outputs: list[Float32], labelmap: Labelmap, 
     )
 
 
-def _prepared(folder: Path, place: Path, data: bytes, plan: Adoption, args: argparse.Namespace) -> Path:
+def _prepared(
+    folder: Path, place: Path, data: bytes, plan: Adoption, labelmap: Labelmap, args: argparse.Namespace
+) -> Path:
     """Write weights and model.yaml as they shall be into `place`, and return it."""
     before = ModelConfig.load(folder / "model.yaml")
     digest = hashlib.sha256(data).hexdigest()
@@ -200,6 +228,9 @@ def _prepared(folder: Path, place: Path, data: bytes, plan: Adoption, args: argp
     for key, value in added.items():
         text = model_edit.put_optional(text, key, value)
     text = model_edit.put_classes(text, _class_lines(plan))
+    hidden = {slug for slug, offer in zip(before.slugs, before.offered, strict=True) if not offer}
+    answered = labelmap.worded(before.words).only(x.slug for x in labelmap.labels if x.slug in plan.labels.values())
+    text = model_edit.put_labels(text, answered.labels, hidden)
     place.mkdir()
     (place / before.weights).write_bytes(data)
     (place / "model.yaml").write_text(text, "utf-8")
@@ -224,14 +255,18 @@ def _say_batch(trial: Path) -> None:
         print(f"注意 note: {error}", file=sys.stderr)
 
 
-def _install(trial: Path, folder: Path, config: ModelConfig) -> None:
-    """Put the new files in place of the old ones, which are kept; a half-written file never takes a place."""
+def _install(trial: Path, folder: Path, config: ModelConfig, labelmap: Labelmap) -> None:
+    """Put the new files in place of the old ones, which are kept; a half-written file never takes a place.
+
+    Other weights may answer other labels: the function files are written for them.
+    """
     if config.sha256 != ModelConfig.load(folder / "model.yaml").sha256:  # else the same file, with other options
         previous.keep(folder)
     for name in (config.weights, "model.yaml"):
         beside = folder / f".{name}.new"
         shutil.copyfile(trial / name, beside)
         beside.replace(folder / name)
+    generated.write(folder, labelmap)
 
 
 def _next(name: str) -> str:

@@ -47,7 +47,8 @@ def run(args: argparse.Namespace) -> int:
             failed = 1
             continue
         result = detector.detect(pixels, args.threshold)
-        shapes = response.shapes(result.detections, detector.config, *pixels.shape[:2])
+        height, width = pixels.shape[:2]
+        shapes = response.shapes(result.detections, detector.config, height, width, result.contours)
         print(response.dumps({"image": str(path), "shapes": shapes}), flush=True)
         milliseconds = (time.perf_counter() - started) * 1e3
         print(

@@ -12,10 +12,11 @@ from pathlib import Path
 from types import ModuleType
 
 from pcb_aoi import nuclio
-from pcb_aoi.commands import sync
-from pcb_aoi.config import function_yaml, yaml_file
+from pcb_aoi.config import function_yaml, generated, thresholds, yaml_file
+from pcb_aoi.config.function_file import FunctionFile
 from pcb_aoi.config.labelmap import Labelmap
 from pcb_aoi.config.model_config import ModelConfig
+from pcb_aoi.config.settings import Settings
 from pcb_aoi.errors import ConfigError, MissingWeights, PcbAoiError
 
 
@@ -83,18 +84,22 @@ def _check_function(root: Path, name: str, load_weights: bool) -> Finding:
         return Finding(name, "missing", f"{error}: 不会出现在CVAT中 / it is left out of CVAT's list")
     except PcbAoiError as error:
         return Finding(name, "error", f"{error}{' | ' + error.detail if error.detail else ''}")
-    return Finding(name, "ok", text)
+    return Finding(name, "ok", text + _labels(labelmap, config))
 
 
 def _check_folder(folder: Path, labelmap: Labelmap, config: ModelConfig) -> None:
     if config.model != folder.name:
         raise ConfigError(f"{folder / 'model.yaml'}: model must be {folder.name!r}, is {config.model!r}")
-    if config.slugs != tuple(label.slug for label in labelmap.labels):
-        raise ConfigError(f"{folder / 'model.yaml'}: labels differ from the labelmap; run `pcb-aoi sync`")
+    if not generated.offered(labelmap, config).labels:
+        raise ConfigError(f"{folder / 'model.yaml'}: 没有一个标签会出现在CVAT中 / every label has offer: false")
     _check_entry(folder / "main.py")
-    for file in sync.FUNCTION_FILES:
-        function_yaml.check(folder / file, labelmap, config.language)
-    for path, content in sync.generated(folder, labelmap).items():
+    for file in generated.FUNCTION_FILES:
+        function_yaml.check(folder / file, labelmap, config)
+        try:
+            thresholds.of(config, Settings.from_env(FunctionFile.load(folder / file).env))
+        except ConfigError as error:
+            raise ConfigError(f"{folder / file}: env: {error}") from None
+    for path, content in generated.contents(folder, labelmap).items():
         if path.read_text("utf-8") != content:
             raise ConfigError(f"{path}: generated parts are not up to date; run `pcb-aoi sync`")
 
@@ -154,16 +159,32 @@ def _lies_in(folder: Path, module: ModuleType) -> bool:
     return isinstance(file, str) and Path(file).resolve().parent.is_relative_to(folder)
 
 
+def _labels(labelmap: Labelmap, config: ModelConfig) -> str:
+    """Say which labels of the labelmap CVAT is not offered, and why."""
+    text = ""
+    named = zip(config.names, config.offered, strict=True)
+    for names, why in (
+        (generated.without_weights(labelmap, config), "权重没有输出 without weights"),
+        ([name for name, offer in named if not offer], "offer: false"),
+    ):
+        if names:
+            text += f"\n{'':13}不在CVAT中 not in CVAT ({why}): {' '.join(names)}"
+    return text
+
+
 def _read_weights(folder: Path, config: ModelConfig) -> str:
     from pcb_aoi.config import weights
 
     size = len(weights.read(folder, config))
-    return f"{config.version}, {len(config.slugs)} 个标签 labels, {size / 1e6:.1f} MB"
+    return f"{config.version}, {sum(config.offered)} 个标签 labels, {size / 1e6:.1f} MB"
 
 
 def _load_weights(folder: Path, config: ModelConfig) -> str:
-    from pcb_aoi.config.settings import Settings
     from pcb_aoi.engine.detector import Detector  # ONNX Runtime: not needed for --static
 
-    runtime = Detector.load(folder, Settings()).model.runtime
-    return f"{_read_weights(folder, config)}, {runtime.seconds_per_item * 1e3:.0f} ms/tile ({runtime.provider})"
+    model = Detector.load(folder, Settings()).model
+    runtime = model.runtime
+    text = f"{_read_weights(folder, config)}, {runtime.seconds_per_item * 1e3:.0f} ms/tile ({runtime.provider})"
+    if "polygon" in config.types and not model.gives_masks:
+        text += "；权重没有掩膜，多边形只是框的四边 / the weights give no masks: polygons follow the boxes' sides"
+    return text

@@ -113,10 +113,7 @@ def table(matches: Mapping[int, spelling.Match], labelmap: Labelmap) -> str:
             label = f"{slug} {by_slug[slug].name.zh} {by_slug[slug].name.en}"
             by = found.by + ("，多个类别合为一个 several classes, one label" if used[slug] > 1 else "")
         rows.append((str(number), found.name, label, by))
-    widths = [max(_width(row[column]) for row in rows) for column in range(3)]
-    lines = [
-        "  ".join([_padded(text, width) for text, width in zip(row, widths, strict=False)] + [row[3]]) for row in rows
-    ]
+    lines = [aligned(rows)]
     missing = [f"{label.slug} {label.name.zh}" for label in labelmap.labels if not used[label.slug]]
     if missing:
         lines.append(f"这些标签不会被找到 / labels without a class, never found: {', '.join(missing)}")
@@ -135,6 +132,14 @@ def unexplained(matches: Mapping[int, spelling.Match], labelmap: Labelmap) -> Co
     return ConfigError(
         f"不知道这些类别是哪个标签：{listed}。请加 {example}，SLUG 写 - 表示丢弃；标签有 {known}{hint} / "
         f"nothing explains these classes: {listed}. Add {example}, with - in place of SLUG to drop it; labels: {known}"
+    )
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> str:
+    """Return rows as lines with their columns under each other; a Chinese character is two columns wide."""
+    widths = [max(_width(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
+    return "\n".join(
+        "  ".join([*(_padded(text, width) for text, width in zip(row, widths, strict=False)), row[-1]]) for row in rows
     )
 
 

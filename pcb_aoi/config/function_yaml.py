@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from pcb_aoi.config.function_file import FunctionFile
+from pcb_aoi.config.generated import offered
 from pcb_aoi.config.labelmap import Labelmap
+from pcb_aoi.config.model_config import ModelConfig
 from pcb_aoi.errors import ConfigError
 
 # A dict is a mapping with these keys, `ANY` a free mapping or value, a list [x] a list of x.
@@ -107,8 +109,8 @@ def _check_keys(where: str, data: object, allowed: object) -> None:
         _check_keys(f"{where}: {key}", value, below)
 
 
-def check(path: Path, labelmap: Labelmap, language: str) -> None:
-    """Check one function file against nuclio's and CVAT's rules and against its labelmap.
+def check(path: Path, labelmap: Labelmap, config: ModelConfig) -> None:
+    """Check one function file against nuclio's and CVAT's rules, its labelmap and its model.yaml.
 
     One malformed spec empties CVAT's Models page for everybody, so this is what must hold before a deployment.
 
@@ -117,7 +119,7 @@ def check(path: Path, labelmap: Labelmap, language: str) -> None:
     """
     file = FunctionFile.load(path)
     _check_keys(str(path), file.data, _ALLOWED)
-    gpu = path.name == "function-gpu.yaml"
+    gpu, language = path.name == "function-gpu.yaml", config.language
     rules = (
         (("metadata", "name"), labelmap.id),
         (("metadata", "labels", "nuclio.io/project-name"), "cvat"),
@@ -129,7 +131,7 @@ def check(path: Path, labelmap: Labelmap, language: str) -> None:
     for keys, wanted in rules:
         if (found := _at(path, file.data, *keys)) != wanted:
             raise ConfigError(f"{path}: {': '.join(keys)} must be {wanted!r}, is {found!r}")
-    _check_spec(path, _at(path, file.data, "metadata", "annotations", "spec"), labelmap, language)
+    _check_spec(path, _at(path, file.data, "metadata", "annotations", "spec"), offered(labelmap, config), config)
     _check_trigger(path, file.http_triggers, labelmap.port)
     _check_health(path, _at(path, file.data, "spec", "build"))
     env = file.env
@@ -153,14 +155,14 @@ def _at(path: Path, data: Any, *keys: str) -> Any:  # noqa: ANN401 - a value fro
     return data
 
 
-def _check_spec(path: Path, text: object, labelmap: Labelmap, language: str) -> None:
+def _check_spec(path: Path, text: object, labelmap: Labelmap, config: ModelConfig) -> None:
     """CVAT parses the spec without a safety net: bad JSON or a missing key is HTTP 500 for the whole list."""
     try:
         spec = json.loads(str(text))
     except ValueError as error:
         raise ConfigError(f"{path}: annotations: spec is not JSON: {error}") from None
-    if spec != labelmap.cvat_spec(language):
-        raise ConfigError(f"{path}: annotations: spec differs from the labelmap; run `pcb-aoi sync`")
+    if spec != labelmap.cvat_spec(config.language, config.score):
+        raise ConfigError(f"{path}: annotations: spec differs from the labelmap and model.yaml; run `pcb-aoi sync`")
 
 
 def _check_trigger(path: Path, http: list[dict[str, Any]], port: int) -> None:

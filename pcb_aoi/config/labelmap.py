@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -12,7 +13,15 @@ from pcb_aoi.errors import ConfigError
 
 LANGUAGES = ("zh", "en")
 
-# What the score attribute is called. CVAT stores no score of automatic shapes; a text attribute shows it.
+TYPES = ("rectangle", "polygon")
+"""What a label is answered as. CVAT offers a rectangle label of a model for task labels of type rectangle and any, a
+polygon label for polygon, mask and any. `any` is no type of a model's label: CVAT 2.15 would match it to nothing else.
+"""
+
+WORDS = ("factory", "general")
+"""Which Chinese name a label is offered under: the factory's, or the general word where it has one."""
+
+# What the score attribute is called. CVAT's automatic annotation stores no score: an attribute shows it.
 CONFIDENCE = {"zh": "置信度", "en": "confidence"}
 
 
@@ -36,18 +45,22 @@ class Text:
 
 @dataclass(frozen=True)
 class Label:
-    """One defect label; its position in the map is its class id."""
+    """One defect label. Which of a map's labels some weights can answer, model.yaml says."""
 
     slug: str
     name: Text
     color: str
     aliases: tuple[str, ...]
     definition: Text
+    type: str = TYPES[0]
+    general: str | None = None
+    """The general Chinese word, where the factory has one of its own."""
 
     @classmethod
     def from_mapping(cls, where: str, data: object) -> Self:
         """Raise ConfigError when a key is missing, unknown or malformed."""
-        data = yaml_file.check_keys(where, data, {"slug", "zh", "en", "color", "aliases", "definition"})
+        keys = {"slug", "zh", "en", "color", "aliases", "definition"}
+        data = yaml_file.check_keys(where, data, keys, {"type", "general"})
         slug = yaml_file.text(f"{where}: slug", data["slug"])
         where = f"{where} ({slug})"
         if not re.fullmatch(r"[a-z][a-z0-9_]*", slug):
@@ -63,12 +76,14 @@ class Label:
             color=color,
             aliases=tuple(yaml_file.text(f"{where}: aliases", alias) for alias in data["aliases"]),
             definition=Text.from_mapping(f"{where}: definition", data["definition"]),
+            type=yaml_file.choice(f"{where}: type", data.get("type", TYPES[0]), TYPES),
+            general=yaml_file.text(f"{where}: general", data["general"]) if "general" in data else None,
         )
 
 
 @dataclass(frozen=True)
 class Labelmap:
-    """One model's identity towards CVAT and its labels, in class order."""
+    """One model's identity towards CVAT, and the labels that weights for it may have."""
 
     function: str
     id: str
@@ -93,6 +108,7 @@ class Labelmap:
         yaml_file.unique(f"{path}: slug", [label.slug for label in labels])
         for language in LANGUAGES:
             yaml_file.unique(f"{path}: {language}", [label.name.get(language) for label in labels])
+        yaml_file.unique(f"{path}: zh, general", [label.general or label.name.zh for label in labels])
         function_id = yaml_file.text(f"{path}: id", data["id"])
         if not re.fullmatch(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?", function_id):
             raise ConfigError(f"{path}: id must be lower-case letters, digits and '-', got {function_id!r}")
@@ -106,28 +122,53 @@ class Labelmap:
             labels=labels,
         )
 
-    def cvat_spec(self, language: str) -> list[dict[str, Any]]:
+    def worded(self, words: str) -> Labelmap:
+        """Return the map with its labels under the factory's or the general Chinese names; see WORDS."""
+        if words == WORDS[0]:
+            return self
+        return replace(
+            self,
+            labels=tuple(replace(x, name=replace(x.name, zh=x.general or x.name.zh)) for x in self.labels),
+        )
+
+    def only(self, slugs: Iterable[str]) -> Labelmap:
+        """Return the map with the labels of these slugs alone, in this order.
+
+        Raises:
+            ConfigError: it has no such label.
+        """
+        by_slug = {label.slug: label for label in self.labels}
+        slugs = list(slugs)
+        for slug in slugs:
+            if slug not in by_slug:
+                raise ConfigError(
+                    f"labelmaps/{self.function}.yaml 没有标签 {slug!r}，而 model.yaml 的权重会给出它；不想要它，请在 "
+                    f"model.yaml 的该标签上写 offer: false / the labelmap has no label {slug!r}, which the weights of "
+                    "model.yaml answer: put it back, and to leave it out of CVAT write offer: false in model.yaml"
+                )
+        return replace(self, labels=tuple(by_slug[slug] for slug in slugs))
+
+    def cvat_spec(self, language: str, score: bool = False) -> list[dict[str, Any]]:
         """Return the label spec that CVAT reads from a function's `annotations.spec`.
 
-        `type` is concrete because "any" matches nothing in CVAT 2.15, and `values` is there because
-        CVAT reads it even for text attributes.
+        `type` is concrete because "any" matches nothing in CVAT 2.15. `score`: with the attribute that shows it;
+        without, CVAT's dialog is a row a label.
         """
-        attribute = {"name": CONFIDENCE[language], "input_type": "text", "mutable": False, "values": [""]}
+        attributes = [_attribute(language)] if score else []
         return [
-            {"id": i, "name": label.name.get(language), "type": "rectangle", "attributes": [attribute]}
+            {"id": i, "name": label.name.get(language), "type": label.type, "attributes": attributes}
             for i, label in enumerate(self.labels)
         ]
 
-    def cvat_raw_labels(self, language: str) -> list[dict[str, Any]]:
+    def cvat_raw_labels(self, language: str, score: bool = False) -> list[dict[str, Any]]:
         """Return the JSON for the "Raw" tab of CVAT's label editor: these labels match the model by name."""
-        attribute = {
-            "name": CONFIDENCE[language],
-            "input_type": "text",
-            "mutable": False,
-            "values": [""],
-            "default_value": "",
-        }
+        attributes = [_attribute(language) | {"default_value": "0"}] if score else []
         return [
-            {"name": label.name.get(language), "color": label.color, "type": "rectangle", "attributes": [attribute]}
+            {"name": label.name.get(language), "color": label.color, "type": label.type, "attributes": attributes}
             for label in self.labels
         ]
+
+
+def _attribute(language: str) -> dict[str, Any]:
+    """The score as a whole percent: CVAT can filter by a number, and drops one with decimals without a word."""
+    return {"name": CONFIDENCE[language], "input_type": "number", "mutable": False, "values": ["0", "100", "1"]}

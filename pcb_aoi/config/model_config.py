@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
-from pcb_aoi.config import yaml_file
+from pcb_aoi.config import thresholds, yaml_file
 from pcb_aoi.config.classes import DROP
-from pcb_aoi.config.labelmap import LANGUAGES
+from pcb_aoi.config.labelmap import LANGUAGES, TYPES, WORDS
 from pcb_aoi.engine import heads
 from pcb_aoi.errors import ConfigError
 
@@ -40,7 +40,7 @@ class Pitch:
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """The content of one model.yaml; `slugs` and `names` are in class order."""
+    """The content of one model.yaml; `slugs` and `names` are what the weights can answer, in class order."""
 
     model: str
     version: str
@@ -57,6 +57,16 @@ class ModelConfig:
     """What the labels are called towards CVAT, in the configured language."""
     spellings: tuple[tuple[str, ...], ...]
     """Per label: slug, Chinese and English."""
+    types: tuple[str, ...]
+    """Per label: the shape it is answered in, one of TYPES."""
+    offered: tuple[bool, ...]
+    """Per label: whether CVAT is offered it and answered with it; `offer: false` in model.yaml leaves one out."""
+    words: str = WORDS[0]
+    """Which Chinese names the labels have: see labelmap.WORDS."""
+    score: bool = False
+    """Whether the score is answered as an attribute, in whole percent."""
+    thresholds: Mapping[str, float] = field(default_factory=dict)
+    """Slug -> score from which that label counts, whatever lower one is asked for."""
     exclusive: tuple[tuple[int, ...], ...] = ()
     """Groups of labels of which one object can only be one: of two boxes at one place the surer is answered."""
     classes: Mapping[int | str, str] | None = None
@@ -82,7 +92,7 @@ class ModelConfig:
             str(path),
             yaml_file.load(path),
             keys | {"language", "labels"},
-            optional={"exclusive", "classes", "frame", "scale"},
+            optional={"exclusive", "classes", "frame", "scale", "names", "score", "thresholds"},
         )
         sha256 = data["sha256"]
         if sha256 is not None and not re.fullmatch(r"[0-9a-f]{64}", str(sha256)):
@@ -90,10 +100,7 @@ class ModelConfig:
         weights = yaml_file.text(f"{path}: weights", data["weights"])
         if Path(weights).name != weights:
             raise ConfigError(f"{path}: weights must be a file in the function folder, got {weights!r}")
-        if data["head"] not in heads.NAMES:
-            raise ConfigError(f"{path}: head must be one of {', '.join(heads.NAMES)}; got {data['head']!r}")
-        if data["language"] not in LANGUAGES:
-            raise ConfigError(f"{path}: language must be one of {', '.join(LANGUAGES)}; got {data['language']!r}")
+        language = yaml_file.choice(f"{path}: language", data["language"], LANGUAGES)
         tile = yaml_file.integer(f"{path}: tile", data["tile"], 32, 4096)
         if tile % 32:
             raise ConfigError(f"{path}: tile must be a multiple of 32, the coarsest stride; got {tile}")
@@ -107,30 +114,38 @@ class ModelConfig:
         if not isinstance(labels, list) or not labels:
             raise ConfigError(f"{path}: labels must be a list of at least one label")
         for i, label in enumerate(labels):
-            for key, value in yaml_file.check_keys(f"{path}: label {i}", label, {"slug", *LANGUAGES}).items():
-                yaml_file.text(f"{path}: label {i}: {key}", value)
-        slugs, names = ([label[key] for label in labels] for key in ("slug", data["language"]))
+            yaml_file.check_keys(f"{path}: label {i}", label, {"slug", *LANGUAGES}, {"type", "offer"})
+            for key in ("slug", *LANGUAGES):
+                yaml_file.text(f"{path}: label {i}: {key}", label[key])
+        types = tuple(yaml_file.choice(f"{path}: type", label.get("type", TYPES[0]), TYPES) for label in labels)
+        slugs, names = ([label[key] for label in labels] for key in ("slug", language))
         yaml_file.unique(f"{path}: slug", slugs)
-        yaml_file.unique(f"{path}: {data['language']}", names)
+        yaml_file.unique(f"{path}: {language}", names)
+        spellings = tuple((label["slug"], label["zh"], label["en"]) for label in labels)
         exclusive = _exclusive(f"{path}: exclusive", data.get("exclusive", []), slugs)
         return cls(
             model=yaml_file.text(f"{path}: model", data["model"]),
             version=yaml_file.text(f"{path}: version", data["version"]),
             weights=weights,
             sha256=sha256,
-            head=data["head"],
+            head=yaml_file.choice(f"{path}: head", data["head"], heads.NAMES),
             tile=tile,
             # At least one pixel of stride must stay; half a tile is already four times the work.
             overlap=yaml_file.integer(f"{path}: overlap", data["overlap"], 0, tile // 2),
             pitch=Pitch(native, low, high),
             threshold=yaml_file.number(f"{path}: threshold", data["threshold"], 0, 1),
-            language=data["language"],
+            language=language,
             slugs=tuple(slugs),
             names=tuple(names),
-            spellings=tuple((label["slug"], label["zh"], label["en"]) for label in labels),
+            spellings=spellings,
+            types=types,
+            offered=tuple(yaml_file.flag(f"{path}: offer", label.get("offer", True)) for label in labels),
+            words=yaml_file.choice(f"{path}: names", data.get("names", WORDS[0]), WORDS),
+            score=yaml_file.flag(f"{path}: score", data.get("score", False)),
+            thresholds=thresholds.by_slug(f"{path}: thresholds", data.get("thresholds", {}), spellings),
             exclusive=exclusive,
             classes=_classes(f"{path}: classes", data["classes"], slugs) if "classes" in data else None,
-            frame=_frame(f"{path}: frame", data.get("frame", "tiles")),
+            frame=yaml_file.choice(f"{path}: frame", data.get("frame", "tiles"), FRAMES),
             fixed_scale=yaml_file.number(f"{path}: scale", data["scale"], 0.05, 20) if "scale" in data else None,
         )
 
@@ -144,12 +159,6 @@ def _classes(where: str, data: object, slugs: list[str]) -> dict[int | str, str]
         if slug not in (*slugs, DROP):
             raise ConfigError(f'{where}: {key!r}: {slug!r} is none of the labels {", ".join(slugs)}, nor "{DROP}"')
     return data
-
-
-def _frame(where: str, value: object) -> str:
-    if value not in FRAMES:
-        raise ConfigError(f"{where} must be one of {', '.join(FRAMES)}; got {value!r}")
-    return str(value)
 
 
 def _exclusive(where: str, groups: object, slugs: list[str]) -> tuple[tuple[int, ...], ...]:

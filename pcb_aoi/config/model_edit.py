@@ -6,9 +6,10 @@ No YAML library that keeps comments is small enough for the functions' image.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
-from pcb_aoi.config.labelmap import Label
+from pcb_aoi.config.labelmap import TYPES, Label
+from pcb_aoi.config.yaml_file import scalar
 from pcb_aoi.errors import ConfigError
 
 
@@ -64,8 +65,10 @@ def _before_language(text: str, new: str) -> str:
     return text[:start] + new + text[start:]
 
 
-def put_labels(text: str, labels: Iterable[Label]) -> str:
-    """Return `text` with these labels. They stand last in model.yaml: all from the key on is written anew.
+def put_labels(text: str, labels: Iterable[Label], hidden: Collection[str] = ()) -> str:
+    """Return `text` with these labels, those of the slugs in `hidden` with `offer: false`.
+
+    They stand last in model.yaml: all from the key on is written anew.
 
     Raises:
         ConfigError: there is no line `labels:`.
@@ -73,8 +76,17 @@ def put_labels(text: str, labels: Iterable[Label]) -> str:
     found = re.search(r"(?m)^labels:", text)
     if found is None:
         raise ConfigError("expected one line `labels:`, found 0")
-    lines = (f"  - {{slug: {label.slug}, zh: {label.name.zh}, en: {label.name.en}}}\n" for label in labels)
-    return text[: found.start()] + "labels:\n" + "".join(lines)
+    return (
+        text[: found.start()] + "labels:\n" + "".join(_label_line(label, label.slug not in hidden) for label in labels)
+    )
+
+
+def _label_line(label: Label, offered: bool) -> str:
+    kind = "" if label.type == TYPES[0] else f", type: {label.type}"
+    hidden = "" if offered else ", offer: false"
+    return (
+        f"  - {{slug: {scalar(label.slug)}, zh: {scalar(label.name.zh)}, en: {scalar(label.name.en)}{kind}{hidden}}}\n"
+    )
 
 
 def _line(text: str, key: str) -> re.Match[str]:

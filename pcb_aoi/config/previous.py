@@ -9,7 +9,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from pcb_aoi.config import model_edit
+from pcb_aoi.config import generated, model_edit
+from pcb_aoi.config.labelmap import Labelmap
 from pcb_aoi.config.model_config import ModelConfig
 from pcb_aoi.errors import ConfigError
 
@@ -36,7 +37,8 @@ def keep(folder: Path) -> None:
 def swap(folder: Path) -> tuple[str, str]:
     """Swap the function's weights and model.yaml with the ones before -> (version left, version in use since).
 
-    The language stays as it is: function.yaml is not swapped, and the two must agree.
+    What CVAT is shown in stays as it is, language and words. Other weights may answer other labels: function.yaml is
+    written for those in use since.
 
     Raises:
         VersionError: nothing is kept, or not whole.
@@ -59,4 +61,7 @@ def swap(folder: Path) -> tuple[str, str]:
     text = (folder / "model.yaml").read_text("utf-8")
     text = model_edit.put(text, {"language": new.language})
     (folder / "model.yaml").write_text(text, "utf-8")
+    labelmap = folder.parents[1] / "labelmaps" / f"{folder.name}.yaml"
+    if labelmap.is_file():  # a function folder alone has nothing to be generated
+        generated.write(folder, Labelmap.load(labelmap), generated.Choices(new.language, new.words, new.score))
     return new.version, old.version

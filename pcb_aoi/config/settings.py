@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
+from pcb_aoi.config import thresholds
 from pcb_aoi.errors import ConfigError
 
 MIB = 1024 * 1024
@@ -20,6 +21,8 @@ class Settings:
     """`cpu` or `cuda`. A function asked for `cuda` that cannot have it refuses to start."""
     threshold: float | None = None
     """Score from which a detection is answered when the request names none."""
+    thresholds: Mapping[str, Any] | None = None
+    """Label -> score on top of that, or model -> label -> score: see thresholds.py."""
     um_per_px: float | None = None
     """Pixel pitch of the user's images; None cuts tiles at the image's own scale."""
     bad_frame: str = "skip"
@@ -53,6 +56,8 @@ class Settings:
 
 
 def _parse(key: str, name: str, text: str) -> object:
+    if name == "thresholds":
+        return thresholds.parse(text)
     if name in _CHOICES:
         if text not in _CHOICES[name]:
             raise ConfigError(f"{key} must be one of {', '.join(_CHOICES[name])}; got {text!r}")

@@ -62,11 +62,18 @@ def _written(label: Label, by: str) -> Iterator[str]:
         yield label.slug
     elif by == "zh":
         yield label.name.zh
+        if label.general is not None:
+            yield label.general
     elif by == "en":
         yield label.name.en
     elif by == "alias":
         yield from label.aliases
     elif KNOWS_PINYIN:
-        for text in (label.name.zh, *label.aliases):
-            if not text.isascii():
-                yield "".join(pypinyin.lazy_pinyin(text))
+        for text in (label.name.zh, label.general, *label.aliases):
+            if text is not None and not text.isascii():
+                yield pinyin(text)
+
+
+def pinyin(text: str, between: str = "") -> str:
+    """Return the pinyin of a Chinese text; call it where KNOWS_PINYIN only."""
+    return between.join(pypinyin.lazy_pinyin(text))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+import json
+import re
+from collections.abc import Hashable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +83,28 @@ def integer(where: str, value: object, low: int, high: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
         raise ConfigError(f"{where}: expected a whole number in [{low}, {high}], got {value!r}")
     return value
+
+
+def choice(where: str, value: object, among: Sequence[str]) -> str:
+    """Return one of the texts `among`, or raise ConfigError."""
+    if not isinstance(value, str) or value not in among:
+        raise ConfigError(f"{where} must be one of {', '.join(among)}; got {value!r}")
+    return value
+
+
+def flag(where: str, value: object) -> bool:
+    """Return true or false, or raise ConfigError."""
+    if not isinstance(value, bool):
+        raise ConfigError(f"{where} must be true or false; got {value!r}")
+    return value
+
+
+def scalar(text: str) -> str:
+    """Return a text as YAML, and this reader, read it back: plain where it may be, else in quotes."""
+    special = re.search(r"[:#,\[\]{}&*!|>'\"%@`\\]|^[\s?-]|\s$", text)
+    word = text.lower() in ("", "null", "true", "false", "yes", "no", "on", "off", "y", "n", "~")
+    number = re.fullmatch(r"[-+.\d][\d._eExXa-fA-F:+-]*", text)
+    return json.dumps(text, ensure_ascii=False) if special or word or number else text
 
 
 def unique(where: str, values: list[str]) -> None:

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from pcb_aoi.config.generated import offered
 from pcb_aoi.config.labelmap import Labelmap
 from pcb_aoi.config.model_config import ModelConfig
 from pcb_aoi.demo import page
@@ -78,10 +79,11 @@ def read_samples(root: Path, functions: list[str]) -> list[Board]:
         name = truth.parent.name
         if functions and name not in functions:
             continue
-        if ModelConfig.load(root / "functions" / name / "model.yaml").sha256 is None:
+        config = ModelConfig.load(root / "functions" / name / "model.yaml")
+        if config.sha256 is None:
             print(f"跳过，还没有权重 / skipped, no weights yet: {name}")
             continue
-        labelmap = Labelmap.load(root / "labelmaps" / f"{name}.yaml")
+        labelmap = offered(Labelmap.load(root / "labelmaps" / f"{name}.yaml"), config)
         try:
             for image in json.loads(truth.read_text("utf-8"))["images"]:
                 planted = [Planted(str(d["label"]), [float(v) for v in d["box"]]) for d in image["defects"]]
@@ -135,8 +137,10 @@ def _detection(labelmap: Labelmap, shape: dict[str, object]) -> Detection:
     slugs = {text: label.slug for label in labelmap.labels for text in (label.name.zh, label.name.en)}
     points = shape["points"]
     assert isinstance(points, list)
+    x, y = points[::2], points[1::2]  # of a box or a polygon
+    box = [float(value) for value in (min(x), min(y), max(x), max(y))]
     name = str(shape["label"])
-    return Detection(slugs.get(name, name), [float(v) for v in points], float(str(shape.get("confidence", 1))))
+    return Detection(slugs.get(name, name), box, float(str(shape.get("confidence", 1))))
 
 
 def print_table(boards: list[Board]) -> None:

@@ -11,10 +11,13 @@ import json
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from pcb_aoi.engine import boxes as bx
 from pcb_aoi.engine.detections import Bool, Detections, Float32
 from pcb_aoi.errors import ModelError
+
+Index = npt.NDArray[np.intp]
 
 WEAK = 0.25
 """Score from which a piece may carry a chain on; its strongest piece gives the chain its score."""
@@ -54,9 +57,14 @@ def join(found: Detections, gaps: Float32) -> Detections:
 
     gaps: float32 (C,) px, as from `gaps`. The box is round the pieces that are SURE, or round the strongest.
     """
+    return gather(found, gaps)[0]
+
+
+def gather(found: Detections, gaps: Float32) -> tuple[Detections, Index]:
+    """As `join`; also (N,): of each that went in, the position of the one that it became."""
     piece: Bool = gaps[found.labels] >= 0
     if not piece.any():
-        return found
+        return found, np.arange(len(found))
     pieces = found[piece]
     reach = gaps[pieces.labels, None] / np.float32(2)
     grown = np.concatenate([pieces.boxes[:, :2] - reach, pieces.boxes[:, 2:] + reach], axis=1)
@@ -69,4 +77,7 @@ def join(found: Detections, gaps: Float32) -> Detections:
     np.maximum.at(high, root[sure], pieces.boxes[sure, 2:])
     heads = root == np.arange(len(pieces))
     chains = Detections(np.concatenate([low, high], axis=1), score, pieces.labels)[heads]
-    return Detections.concatenate([found[~piece], chains])
+    alone = np.count_nonzero(~piece)
+    became = np.cumsum(~piece) - 1
+    became[piece] = alone + np.cumsum(heads)[root] - 1
+    return Detections.concatenate([found[~piece], chains]), became

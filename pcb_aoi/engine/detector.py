@@ -11,10 +11,11 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-from pcb_aoi.config import weights
+from pcb_aoi.config import thresholds, weights
 from pcb_aoi.config.model_config import ModelConfig
 from pcb_aoi.config.settings import Settings
-from pcb_aoi.engine import merge, polarity, tiles, whole
+from pcb_aoi.engine import contours, doubles, merge, polarity, tiles, whole
+from pcb_aoi.engine.contours import Contours
 from pcb_aoi.engine.detections import Detections
 from pcb_aoi.engine.model import Model
 from pcb_aoi.errors import DeadlineExceeded, ModelError
@@ -51,17 +52,21 @@ class Result:
     tiles: int
     ms: dict[str, float]
     warnings: tuple[str, ...]
+    contours: Contours | None = None
+    """Of each detection; None: the weights give no masks, or no label is a polygon."""
 
 
 class Detector:
     """One model, ready to run. Not for several threads at once."""
 
     def __init__(
-        self, config: ModelConfig, model: Model, settings: Settings, most_per_tile: int = merge.MAX_PER_TILE
+        self, config: ModelConfig, model: Model, settings: Settings, most_per_tile: int = doubles.MOST
     ) -> None:
         """Join the parts; `most_per_tile` bounds the candidates of a tile that are looked at, the best ones."""
         self.config, self.model, self.settings = config, model, settings
-        self._rules = merge.Rules.of(config, model.metadata, most_per_tile)
+        self.thresholds = thresholds.of(config, settings)
+        """Slug -> score from which a label counts, where it has one of its own."""
+        self._rules = merge.Rules.of(config, model.metadata, self.thresholds, most_per_tile)
         self._bright_copper = polarity.bright_copper(model.metadata)
 
     @classmethod
@@ -88,7 +93,7 @@ class Detector:
 
         Args:
             image: uint8 (H, W) grey or (H, W, 3) RGB.
-            threshold: smallest score answered; None takes the default.
+            threshold: smallest score answered; None takes the default. Labels with a larger one of their own keep it.
             deadline: `time.monotonic()` by which the answer must be there.
 
         Raises:
@@ -120,10 +125,16 @@ class Detector:
                 )
         if bad and not len(merging):
             raise ModelError("the model gives numbers that are not finite", detail=f"in {bad} output tensors")
-        result = tiles.to_image(merging.answer(), grid, height, width)
+        merged = merging.answer()
+        result = tiles.to_image(merged.detections, grid, height, width)
         watch.lap("merge")
+        masks = merging.masks()
+        outlines = None
+        if masks is not None:
+            outlines = contours.trace(masks, merged, tiles.ratio(grid, height, width), (height, width), deadline)
+            watch.lap("contour")
         notes = (*doubt, *self._warnings(height, width, merging.over, bad))
-        return Result(result, len(grid), watch.ms, notes)
+        return Result(result, len(grid), watch.ms, notes, outlines)
 
     def _grid(self, height: int, width: int) -> tiles.Grid:
         if self.config.frame == "whole":

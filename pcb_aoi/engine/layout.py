@@ -194,14 +194,10 @@ def _by_shapes(signature: Signature, outputs: Sequence[Float32], classes: int, t
         return Reading(("torchvision",), f"{shapes}: boxes, labels from 1, scores of one picture")
     if len(outputs) == 1 and first.ndim == 2 and first.shape[1] == 7:
         return Reading(("yolov7",), f"{shapes}: rows of batch, box, class, score")
-    if (
-        len(outputs) == 2
-        and first.ndim == outputs[1].ndim == 3
-        and first.shape[2] == 4
-        and outputs[1].shape[2] == classes
-    ):
+    pair = len(outputs) == 2 or (len(outputs) == 4 and image_input(signature).type == "tensor(uint8)")
+    if pair and first.ndim == outputs[1].ndim == 3 and first.shape[2] == 4 and outputs[1].shape[2] == classes:
         return _of_pair(signature, shapes)
-    masks = outputs[1].shape[1] if len(outputs) == 2 and outputs[1].ndim == 4 else 0
+    masks = base.count_masks(outputs)
     raw = len(outputs) == 2 and outputs[1].ndim == 3 and signature.family is not None
     if first.ndim != 3 or len(outputs) != 1 + bool(masks) + raw:
         raise _unknown(shapes, classes)
@@ -241,7 +237,7 @@ def _of_anchors(signature: Signature, outputs: Sequence[Float32], classes: int, 
         raise _unknown(f"model_family {family}, {shapes}")
     wide = 4 + classes + masks
     if wide in first.shape[1:]:
-        boxes, scores = yolov8.split(outputs, classes)
+        boxes, scores, _ = yolov8.split(outputs, classes)
         base.check_scores(scores)
         corners, rows_first = yolov8.are_corners(boxes), first.shape[1] != wide
         if base.is_unit(boxes):

@@ -16,26 +16,18 @@ import numpy.typing as npt
 
 from pcb_aoi.config.model_config import ModelConfig
 from pcb_aoi.engine import boxes as bx
-from pcb_aoi.engine import chains, seams, tiles
+from pcb_aoi.engine import chains, doubles, masks, seams, tiles
 from pcb_aoi.engine.detections import Bool, Detections, Float32
 from pcb_aoi.engine.heads.base import Candidates, at_least
+from pcb_aoi.engine.masks import Masks
 from pcb_aoi.engine.tiles import Grid
 
 Index = npt.NDArray[np.intp]
 
-IOU = 0.5
-"""Above this overlap, two boxes of one label are one defect."""
 SAME = 0.6
 """Above this overlap, two boxes of labels that exclude each other are of one object."""
-NESTED = 0.8
-"""Within a tile, a box goes when this share of it lies in a surer box of its label: detectors box a part of a large
-defect once more."""
-SMALL = 0.1
-"""Under this share of the other's area, a nested box is a defect of its own: the box of a slanted scratch is mostly
-empty."""
 LEVELS = (0.25, 0.1, 0.05, 0.01, 0.0)
 """Under the model's own threshold, answers are made at these, each on top of the one before."""
-MAX_PER_TILE = 1000
 MAX_TOTAL = 10_000
 
 
@@ -49,16 +41,54 @@ class Rules:
     """(C,) px: how far apart pieces of a label may be and still touch; negative: it does not come in pieces."""
     exclusive: tuple[tuple[int, ...], ...] = ()
     """Groups of labels of which one object can only be one."""
-    most_per_tile: int = MAX_PER_TILE
+    most_per_tile: int = doubles.MOST
+    outlined: Bool | None = None
+    """(C,): labels whose masks are wanted; None: of none."""
+    least: Float32 | None = None
+    """(C,): scores from which labels count, whatever lower one is asked for; None: no label has one."""
 
     @classmethod
-    def of(cls, config: ModelConfig, metadata: Mapping[str, str], most_per_tile: int = MAX_PER_TILE) -> Self:
-        """Read them from model.yaml and the metadata of the weights.
+    def of(
+        cls,
+        config: ModelConfig,
+        metadata: Mapping[str, str],
+        thresholds: Mapping[str, float],
+        most_per_tile: int = doubles.MOST,
+    ) -> Self:
+        """Read them from model.yaml, the metadata of the weights, and thresholds by slug.
 
         Raises:
             ModelError: the metadata's `joined` cannot be read.
         """
-        return cls(config.threshold, chains.gaps(metadata, config.slugs), config.exclusive, most_per_tile)
+        gaps = chains.gaps(metadata, config.slugs)
+        outlined = np.array([kind == "polygon" for kind in config.types])
+        least = np.array([at_least(thresholds.get(slug, 0.0)) for slug in config.slugs])
+        return cls(
+            config.threshold,
+            gaps,
+            config.exclusive,
+            most_per_tile,
+            outlined if outlined.any() else None,
+            least if least.any() else None,
+        )
+
+
+@dataclass(frozen=True)
+class Merged:
+    """Detections, best first, and the candidates that each was made of."""
+
+    detections: Detections
+    owner: Index
+    """(P,) the position of a detection ..."""
+    piece: Index
+    """(P,) ... and of a candidate that is a piece of it."""
+    over: int = 0
+    """Candidates that were dropped because there were too many."""
+
+    def __getitem__(self, index: Bool) -> Merged:
+        """Select detections by a mask (N,)."""
+        kept = index[self.owner]
+        return Merged(self.detections[index], (np.cumsum(index) - 1)[self.owner[kept]], self.piece[kept], self.over)
 
 
 class Merge:
@@ -74,6 +104,7 @@ class Merge:
         """Candidates and detections that were dropped because there were too many."""
         self._found: list[Detections] = []
         self._tile: list[Index] = []
+        self._masks: list[Masks] = []
 
     def __len__(self) -> int:
         """How many detections are kept so far."""
@@ -87,18 +118,29 @@ class Merge:
         tile = candidates.tile[wanted] + first
         found, seen = tiles.onto_board(found[wanted], tile, self._grid)
         classes, most = len(self._rules.gaps), self._rules.most_per_tile
-        found, tile, over = per_tile(found, tile[seen], classes, self._threshold, most)
+        kept, over = doubles.drop(found, tile[seen], classes, self._threshold, most)
+        found, tile = found[kept], tile[seen][kept]
         self._found.append(found)
         self._tile.append(tile)
         self.over += over
+        if candidates.coefficients is not None and self._rules.outlined is not None:
+            shapes = candidates[wanted][seen][kept]
+            self._masks.append(masks.cut(shapes, self._rules.outlined[found.labels], found.boxes, tile, self._grid))
 
-    def answer(self) -> Detections:
+    def answer(self) -> Merged:
         """Return one detection per defect, best first, in board pixels at the model's scale."""
         found, tile = Detections.concatenate(self._found), np.concatenate(self._tile)
-        merged, over = answer(found, tile, self._grid, self._rules.gaps, self._steps)
-        self.over += over
-        merged = one_label_a_place(merged, self._rules.exclusive)
-        return merged[merged.scores >= at_least(self._threshold)]
+        merged = answer(found, tile, self._grid, self._rules.gaps, self._steps)
+        self.over += merged.over
+        if self._rules.least is not None:
+            # Before labels exclude each other: one that does not count hides nothing.
+            merged = merged[merged.detections.scores >= self._rules.least[merged.detections.labels]]
+        merged = merged[one_label_a_place(merged.detections, self._rules.exclusive)]
+        return merged[merged.detections.scores >= at_least(self._threshold)]
+
+    def masks(self) -> Masks | None:
+        """Return the masks of the candidates that `answer` tells the pieces of; None: there are none."""
+        return Masks.concatenate(self._masks) if self._masks else None
 
 
 def levels(threshold: float, own: float) -> list[float]:
@@ -114,7 +156,7 @@ def levels(threshold: float, own: float) -> list[float]:
     return [own, *between, lowest]
 
 
-def answer(found: Detections, tile: Index, grid: Grid, gaps: Float32, steps: list[float]) -> tuple[Detections, int]:
+def answer(found: Detections, tile: Index, grid: Grid, gaps: Float32, steps: list[float]) -> Merged:
     """Merge all tiles' candidates into one per defect, best score first: what is sure at a higher step stays.
 
     A lower threshold brings weaker candidates, and these may join what was apart or hide what stood alone. So each
@@ -126,24 +168,28 @@ def answer(found: Detections, tile: Index, grid: Grid, gaps: Float32, steps: lis
         grid: the tiles.
         gaps: float32 (C,), which labels come in pieces (chains.py).
         steps: as from `levels`.
-
-    Returns the merged detections and how many were over MAX_TOTAL.
     """
     kept, over, before = Detections.empty(), 0, math.inf
+    owners, pieces = [], []
     for step in steps:
         wanted = found.scores >= at_least(chains.floor(step, gaps))
         # Only pieces of labels that come in pieces count under the step itself.
         wanted &= (found.scores >= at_least(step)) | (gaps[found.labels] >= 0)
-        merged, surplus = across_tiles(found[wanted], tile[wanted], grid, gaps)
-        over = max(over, surplus)
-        merged = merged[(merged.scores >= at_least(step)) & (merged.scores < at_least(before))]
-        kept = Detections.concatenate([kept, merged[~_seen(merged, kept)]])
+        rows = np.flatnonzero(wanted)
+        merged = across_tiles(found[rows], tile[rows], grid, gaps)
+        over = max(over, merged.over)
+        scores = merged.detections.scores
+        merged = merged[(scores >= at_least(step)) & (scores < at_least(before))]
+        merged = merged[~_seen(merged.detections, kept)]
+        owners.append(len(kept) + merged.owner)
+        pieces.append(rows[merged.piece])
+        kept = Detections.concatenate([kept, merged.detections])
         before = step
-    return kept, over
+    return Merged(kept, np.concatenate(owners), np.concatenate(pieces), over)
 
 
-def one_label_a_place(found: Detections, groups: Sequence[Sequence[int]]) -> Detections:
-    """Of boxes at one place, with labels of one group, keep the surest: one object is not two things.
+def one_label_a_place(found: Detections, groups: Sequence[Sequence[int]]) -> Bool:
+    """(N,): of boxes at one place, with labels of one group, the surest stays: one object is not two things.
 
     `found` must be best first. What is kept does not depend on boxes that are less sure, so answers at different
     thresholds stay nested.
@@ -153,7 +199,7 @@ def one_label_a_place(found: Detections, groups: Sequence[Sequence[int]]) -> Det
         member = np.flatnonzero(np.isin(found.labels, group))
         best = bx.suppress(found.boxes[member], found.scores[member], np.zeros(len(member), np.intp), SAME)
         kept[np.setdiff1d(member, member[best])] = False
-    return found[kept]
+    return kept
 
 
 def _seen(new: Detections, kept: Detections) -> Bool:
@@ -169,52 +215,27 @@ def _seen(new: Detections, kept: Detections) -> Bool:
     return seen
 
 
-def per_tile(
-    found: Detections, tile: Index, classes: int, threshold: float, most: int = MAX_PER_TILE
-) -> tuple[Detections, Index, int]:
-    """Suppress doubles within each tile; `tile` (N,) says which tile a detection is of.
-
-    At most `most` candidates of a tile, the best, are looked at: a threshold of 0 makes every anchor a
-    candidate. Returns what is left, its tiles, and how many candidates from `threshold` up were over the limit.
-    """
-    wanted = int(np.count_nonzero(found.scores >= at_least(threshold)))
-    order = np.lexsort((-found.scores, tile))
-    # Position within the tile's run of the sorted order = rank by score within the tile.
-    run_start = np.searchsorted(tile[order], tile[order], side="left")
-    order = np.sort(order[np.arange(len(found)) - run_start < most])
-    found, tile = found[order], tile[order]
-    over = wanted - int(np.count_nonzero(found.scores >= at_least(threshold)))
-    kept = bx.suppress(found.boxes, found.scores, tile * classes + found.labels, IOU)
-    found, tile = found[kept], tile[kept]
-    whole = ~_nested(found, tile * classes + found.labels)
-    return found[whole], tile[whole], over
-
-
-def _nested(found: Detections, group: Index) -> Bool:
-    """(N,): the box lies in a surer one of its group, and so is no defect of its own."""
-    i, j = bx.touching(found.boxes, group)
-    area, shared = bx.area(found.boxes), bx.intersection(found.boxes[i], found.boxes[j])
-    nested = np.zeros(len(found), bool)
-    for part, whole in ((i, j), (j, i)):
-        surer = found.scores[part] < found.scores[whole]
-        part_of: Bool = (area[part] < area[whole]) & (area[part] > SMALL * area[whole])
-        nested[part[surer & part_of & (shared > NESTED * area[part])]] = True
-    return nested
-
-
-def across_tiles(found: Detections, tile: Index, grid: Grid, gaps: Float32 | None = None) -> tuple[Detections, int]:
+def across_tiles(found: Detections, tile: Index, grid: Grid, gaps: Float32 | None = None) -> Merged:
     """Merge the tiles' detections, in board pixels at the model's scale, into one per defect, best score first.
 
-    `gaps`: which labels come in pieces (chains.py). Returns the merged detections and how many were over
-    MAX_TOTAL.
+    `gaps`: which labels come in pieces (chains.py). More than MAX_TOTAL, the best, are not looked at.
     """
+    rows = np.arange(len(found))
     over = max(0, len(found) - MAX_TOTAL)
     if over:
-        best = np.argsort(-found.scores, kind="stable")[:MAX_TOTAL]
-        found, tile = found[best], tile[best]
+        rows = np.argsort(-found.scores, kind="stable")[:MAX_TOTAL]
+        found, tile = found[rows], tile[rows]
+    became = np.arange(len(found))
     if len(grid) > 1:
-        found = seams.join(found, tile, grid)
+        found, became = seams.join(found, tile, grid)
     if gaps is not None:
-        found = chains.join(found, gaps)
-    kept = found[bx.suppress(found.boxes, found.scores, found.labels.astype(np.intp), IOU)]
-    return kept[np.lexsort((*kept.boxes.T[::-1], kept.labels, -kept.scores))], over
+        found, chain = chains.gather(found, gaps)
+        became = np.where(became >= 0, chain[became], -1)
+    kept = np.flatnonzero(bx.suppress(found.boxes, found.scores, found.labels.astype(np.intp), doubles.IOU))
+    found = found[kept]
+    order = np.lexsort((*found.boxes.T[::-1], found.labels, -found.scores))
+    # One more, for the -1 of those that became nothing.
+    place = np.full(len(became) + 1, -1)
+    place[kept[order]] = np.arange(len(order))
+    owner = place[became]
+    return Merged(found[order], owner[owner >= 0], rows[owner >= 0], over)

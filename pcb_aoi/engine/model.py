@@ -41,6 +41,8 @@ class Model:
         blank = self._arrange(self._head.prepare(np.full((1, config.tile, config.tile, 3), _GREY, np.uint8)))
         outputs = self.runtime.warm_up(blank)
         self._check(outputs)
+        self.gives_masks = any(output.ndim == 4 for output in outputs) and self._head.collect is None
+        """Whether candidates have masks, so that polygons are contours; else they are boxes."""
         self.runtime.measure()
 
     @property
@@ -74,8 +76,8 @@ class Model:
             number = found.labels[labels == classes.UNKNOWN][0]
             raise ModelError(f"{self._config.model}: the weights found class {number}, of which classes says nothing")
         boxes = found.boxes * np.float32(self._config.tile) if self._head.unit else found.boxes
-        kept = labels != classes.DROPPED
-        return Candidates(seen.tile[kept], Detections(boxes, found.scores, labels)[kept])
+        named = Candidates(seen.tile, Detections(boxes, found.scores, labels), seen.coefficients, seen.prototypes)
+        return named[labels != classes.DROPPED]
 
     def _check(self, outputs: Sequence[Float32]) -> None:
         """Raise ModelError unless the outputs of blank tiles are of the head's layout, and of no other."""

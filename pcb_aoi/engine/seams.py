@@ -23,10 +23,11 @@ object that leaves the picture a few pixels inside."""
 _LEFT, _TOP, _RIGHT, _BOTTOM = range(4)
 
 
-def join(found: Detections, tile: Index, grid: Grid) -> Detections:
+def join(found: Detections, tile: Index, grid: Grid) -> tuple[Detections, Index]:
     """Return the detections (N) of all tiles, in board pixels, with one box for what several tiles saw of a defect.
 
-    `tile` (N,) says which tile a detection is of. A box takes the best score of its fragments.
+    `tile` (N,) says which tile a detection is of. A box takes the best score of its fragments. The second array (N,)
+    is the position of the one that each became a piece of, or -1: another tile saw it better.
     """
     cut = _cut_sides(found.boxes, grid.boxes[tile], grid)
     is_cut = np.any(cut, axis=1)
@@ -63,7 +64,8 @@ def join(found: Detections, tile: Index, grid: Grid) -> Detections:
     np.maximum.at(high, root, found.boxes[:, 2:])
     np.maximum.at(score, root, scores)
     heads = (root == np.arange(len(found))) & ~gone
-    return Detections(np.concatenate([low, high], axis=1), score, found.labels)[heads]
+    became = np.where(gone, -1, np.cumsum(heads)[root] - 1)
+    return Detections(np.concatenate([low, high], axis=1), score, found.labels)[heads], became
 
 
 def _handed_on(scores: Float32, hidden: Index, by: Index) -> Float32:

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from pcb_aoi.engine.detections import Bool, Detections
+from pcb_aoi.engine.detections import Bool, Detections, Float32
 
 UInt8 = npt.NDArray[np.uint8]
 Int32 = npt.NDArray[np.int32]
@@ -110,5 +110,9 @@ def onto_board(found: Detections, tile: npt.NDArray[np.intp], grid: Grid) -> tup
 
 def to_image(found: Detections, grid: Grid, height: int, width: int) -> Detections:
     """Scale boxes (N, 4) from board pixels at the model's scale back to the image."""
-    ratio = np.array((width / grid.width, height / grid.height), np.float32)
-    return Detections(found.boxes * np.tile(ratio, 2), found.scores, found.labels)
+    return Detections(found.boxes * np.tile(ratio(grid, height, width), 2), found.scores, found.labels)
+
+
+def ratio(grid: Grid, height: int, width: int) -> Float32:
+    """Return (2,) image pixels per board pixel, in x and y."""
+    return np.array((width / grid.width, height / grid.height), np.float32)

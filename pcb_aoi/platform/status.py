@@ -9,6 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from pcb_aoi import __version__
+from pcb_aoi.config import generated
+from pcb_aoi.config.labelmap import Labelmap
+from pcb_aoi.config.model_config import ModelConfig
+from pcb_aoi.errors import ConfigError
 from pcb_aoi.platform import fingerprint
 from pcb_aoi.platform.function import Failure, ServedFunction
 from pcb_aoi.platform.functions import Functions
@@ -72,6 +76,16 @@ def report(functions: Functions, started: Started) -> dict[str, Any]:
     }
 
 
+def _without_weights(folder: Path) -> list[str]:
+    """Name the labels of the function's labelmap, where it lies beside functions/, that its weights cannot answer."""
+    labelmap = folder.resolve().parents[1] / "labelmaps" / f"{folder.name}.yaml"
+    try:
+        config = ModelConfig.load(folder / "model.yaml")
+        return generated.without_weights(Labelmap.load(labelmap), config) if labelmap.is_file() else []
+    except ConfigError:  # edited since; `check` says how
+        return []
+
+
 def _function(function: ServedFunction, changed: list[str]) -> dict[str, Any]:
     about = function.about
     return {
@@ -81,6 +95,8 @@ def _function(function: ServedFunction, changed: list[str]) -> dict[str, Any]:
         "version": str(about.get("version", "")),
         "sha256": str(about.get("sha256") or ""),
         "provider": str(about.get("provider", "")),
+        "labels": list(about.get("labels") or ()),
+        "without_weights": _without_weights(function.folder),
         "changed": function.folder.name in changed,
         "calls": function.calls,
         "failed": function.failed,

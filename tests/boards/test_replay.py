@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from boards import replay
+from boards.process.board import PROCESSES
 from training.annotated.annotations import Report, decode_entry, index
 from training.annotated.label_names import Names
 
@@ -17,7 +18,7 @@ FUNCTIONS = sorted(path.stem for path in (ROOT / "labelmaps").glob("*.yaml"))
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_both_subsets_are_there_and_teach_every_label(function: str) -> None:
-    names = Names.load(ROOT / "labelmaps" / f"{function}.yaml")
+    names = Names.load(ROOT / "labelmaps" / f"{function}.yaml", PROCESSES[function].labels)
     for subset, count in replay.COUNTS.items():
         entries = index([ROOT / "replay" / f"{function}.zip"], names, subset=subset)
         assert len(entries) == count
@@ -30,7 +31,7 @@ def test_both_subsets_are_there_and_teach_every_label(function: str) -> None:
 @pytest.mark.parametrize("function", ["inner-layer", "acid-outer-layer"])
 def test_the_boards_are_those_that_are_drawn(function: str) -> None:
     """Function, subset and number decide everything; WebP loses a little grain."""
-    names = Names.load(ROOT / "labelmaps" / f"{function}.yaml")
+    names = Names.load(ROOT / "labelmaps" / f"{function}.yaml", PROCESSES[function].labels)
     first = index([ROOT / "replay" / f"{function}.zip"], names, subset="known")[0]
     stored, drawn = decode_entry(first, Report()), replay.draw(function, "known", 0)
     image = drawn.image if drawn.image.ndim == stored.image.ndim else drawn.image[..., None]

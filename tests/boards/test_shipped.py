@@ -20,11 +20,11 @@ SHIPPED = [name for name in recipes.RECIPES if (ROOT / "functions" / name / "mod
 
 
 @pytest.mark.parametrize("function", sorted(recipes.RECIPES))
-def test_recipes_follow_the_labelmaps(function: str) -> None:
+def test_recipes_follow_what_the_weights_answer(function: str) -> None:
     recipe = recipes.get(function)
-    labelmap = yaml.safe_load((ROOT / "labelmaps" / f"{recipe.function}.yaml").read_text())
+    config = yaml.safe_load((ROOT / "functions" / recipe.function / "model.yaml").read_text())
     assert function.startswith(recipe.function)  # also from renders alone, and the folds
-    assert recipe.slugs == [label["slug"] for label in labelmap["labels"]]
+    assert recipe.slugs == [label["slug"] for label in config["labels"]]
 
 
 @pytest.mark.parametrize("function", SHIPPED)

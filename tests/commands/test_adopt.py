@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from PIL import Image
 
 from pcb_aoi.commands import frames
 from pcb_aoi.config import model_edit
+from pcb_aoi.config.function_file import FunctionFile
 from pcb_aoi.config.model_config import ModelConfig
 from pcb_aoi.engine import heads
 from pcb_aoi.engine.detections import Detections
@@ -110,7 +112,13 @@ def test_a_subset_of_the_labels_says_which_are_never_found(root: Path, brought: 
     status, text = adopt(root, brought("短路", "open", "Spur"))
     assert status == 0
     assert found(root) == ["short", "short", "spur"]
-    assert "never found: nick 缺口, pinhole 针孔, residual_copper 残铜, scratch 划伤, foreign_object 杂物" in text
+    assert "never found: nick 缺口, pinhole 针孔, residual_copper 铜渣, scratch 刮花, foreign_object 杂物_重" in text
+    # CVAT is offered what these weights answer, and nothing else.
+    spec = json.loads(FunctionFile.load(folder_of(root) / "function.yaml").metadata["annotations"]["spec"])
+    assert [label["name"] for label in spec] == ["开路", "微短", "毛边单"]
+    assert adopt(root, brought("板边", "open", "Film"))[0] == 0
+    spec = json.loads(FunctionFile.load(folder_of(root) / "function.yaml").metadata["annotations"]["spec"])
+    assert [label["name"] for label in spec] == ["开路", "胶膜", "板边"]
 
 
 def test_classes_that_nothing_explains_are_named_at_once_with_the_cure(root: Path, brought: Callable[..., str]) -> None:
@@ -211,8 +219,9 @@ def test_the_old_model_is_kept_and_comes_back(root: Path, brought: Callable[...,
     first = files(folder_of(root))
     assert adopt(root, brought("短路", "毛刺", name="second.onnx"))[0] == 0
     second = files(folder_of(root))
-    assert first.keys() == second.keys() == {"model.onnx", "model.yaml"}
-    assert files(root / "functions" / "previous" / FUNCTION) == first
+    assert first.keys() == second.keys() == {"model.onnx", "model.yaml", "function.yaml", "function-gpu.yaml"}
+    kept = files(root / "functions" / "previous" / FUNCTION)
+    assert kept == {name: first[name] for name in ("model.onnx", "model.yaml")}
     assert adopt(root, "--back")[0] == 0
     assert files(folder_of(root)) == first
     assert found(root) == ["open", "short", "short"]

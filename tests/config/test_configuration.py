@@ -8,13 +8,15 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import analytic
+import cvat
 import pytest
 import yaml
 
 from pcb_aoi import __version__, cli
-from pcb_aoi.commands import check, sync
-from pcb_aoi.config import function_yaml
-from pcb_aoi.config.function_file import seconds
+from pcb_aoi.commands import check
+from pcb_aoi.config import function_yaml, generated
+from pcb_aoi.config.function_file import FunctionFile, seconds
 from pcb_aoi.config.labelmap import Labelmap
 from pcb_aoi.config.model_config import ModelConfig
 from pcb_aoi.config.settings import Settings
@@ -45,9 +47,9 @@ def replace(path: Path, old: str, new: str) -> None:
 
 # What the users call them, word for word.
 IDENTITIES = {
-    "inner-layer": ("pcb-inner-layer", "内层", "用于AOI内层检测使用的AI模型", 32101, 8),
-    "acid-outer-layer": ("pcb-acid-outer-layer", "酸性外层", "用于AOI酸性外层检测使用的AI模型", 32102, 9),
-    "alkaline-outer-layer": ("pcb-alkaline-outer-layer", "碱性外层", "用于AOI碱性外层检测使用的AI模型", 32103, 9),
+    "inner-layer": ("pcb-inner-layer", "内层", "用于AOI内层检测使用的AI模型", 32101, 20),
+    "acid-outer-layer": ("pcb-acid-outer-layer", "酸性外层", "用于AOI酸性外层检测使用的AI模型", 32102, 26),
+    "alkaline-outer-layer": ("pcb-alkaline-outer-layer", "碱性外层", "用于AOI碱性外层检测使用的AI模型", 32103, 27),
     "resin-plug": ("pcb-resin-plug", "树脂塞孔", "用于AOI树脂塞孔检测使用的AI模型", 32104, 8),
     "gold-osp": ("pcb-gold-osp", "金OSP", "用于AVI金OSP 检测使用的AI模型", 32105, 9),
 }
@@ -63,20 +65,23 @@ def test_functions_are_called_what_the_users_call_them(name: str) -> None:
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_what_is_generated_is_up_to_date(name: str) -> None:
     labelmap = Labelmap.load(ROOT / "labelmaps" / f"{name}.yaml")
-    for path, content in sync.generated(ROOT / "functions" / name, labelmap).items():
+    for path, content in generated.contents(ROOT / "functions" / name, labelmap).items():
         assert path.read_text("utf-8") == content, f"run `pcb-aoi sync`: {path}"
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
-@pytest.mark.parametrize("file", sync.FUNCTION_FILES)
+@pytest.mark.parametrize("file", generated.FUNCTION_FILES)
 def test_function_files_keep_nuclios_and_cvats_rules(name: str, file: str) -> None:
     labelmap = Labelmap.load(ROOT / "labelmaps" / f"{name}.yaml")
-    function_yaml.check(ROOT / "functions" / name / file, labelmap, "zh")
+    config = ModelConfig.load(ROOT / "functions" / name / "model.yaml")
+    function_yaml.check(ROOT / "functions" / name / file, labelmap, config)
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_cpu_and_gpu_differ_only_in_what_a_gpu_needs(name: str) -> None:
-    cpu, gpu = (yaml.safe_load((ROOT / "functions" / name / file).read_text("utf-8")) for file in sync.FUNCTION_FILES)
+    cpu, gpu = (
+        yaml.safe_load((ROOT / "functions" / name / file).read_text("utf-8")) for file in generated.FUNCTION_FILES
+    )
     assert gpu["spec"]["resources"]["limits"].pop("nvidia.com/gpu") == 1
     assert gpu["spec"]["env"].pop(0) == {"name": "PCB_AOI_DEVICE", "value": "cuda"}
     assert cpu["spec"]["env"].pop(0) == {"name": "PCB_AOI_DEVICE", "value": "cpu"}
@@ -86,7 +91,7 @@ def test_cpu_and_gpu_differ_only_in_what_a_gpu_needs(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
-@pytest.mark.parametrize("file", sync.FUNCTION_FILES)
+@pytest.mark.parametrize("file", generated.FUNCTION_FILES)
 def test_who_waits_for_an_answer_waits_longer_than_who_makes_it(name: str, file: str) -> None:
     """The function answers 503 in time; nuclio replaces a worker that hangs; CVAT gives up."""
     spec = yaml.safe_load((ROOT / "functions" / name / file).read_text("utf-8"))["spec"]
@@ -106,11 +111,69 @@ def test_sync_writes_english_and_back(root: Path) -> None:
     folder = root / "functions" / "inner-layer"
     spec = json.loads(yaml.safe_load((folder / "function.yaml").read_text("utf-8"))["metadata"]["annotations"]["spec"])
     assert [label["name"] for label in spec][:3] == ["Open", "Short", "Nick"]
-    assert spec[0]["attributes"][0]["name"] == "confidence"
     assert ModelConfig.load(folder / "model.yaml").names[:3] == ("Open", "Short", "Nick")
     assert cli.main(["sync", "--root", str(root), "--check"]) == 0
     assert cli.main(["sync", "--root", str(root), "--language", "zh"]) == 0
     assert {path: path.read_bytes() for path in root.rglob("*.yaml")} == before
+
+
+def test_sync_switches_the_shape_and_back(root: Path) -> None:
+    before = {path: path.read_bytes() for path in root.rglob("*.yaml")}
+    words = ["sync", "inner-layer", "--root", str(root)]
+    assert cli.main([*words, "--shape", "polygon", "--check"]) == 1
+    assert {path: path.read_bytes() for path in root.rglob("*.yaml")} == before
+    assert cli.main([*words, "--shape", "polygon"]) == 0
+    folder = root / "functions" / "inner-layer"
+    for file in generated.FUNCTION_FILES:
+        spec = json.loads(yaml.safe_load((folder / file).read_text("utf-8"))["metadata"]["annotations"]["spec"])
+        assert {label["type"] for label in spec} == {"polygon"}
+    assert set(ModelConfig.load(folder / "model.yaml").types) == {"polygon"}
+    assert {
+        label["type"] for label in Labelmap.load(root / "labelmaps" / "inner-layer.yaml").cvat_raw_labels("zh")
+    } == {"polygon"}
+    assert cli.main(["sync", "--root", str(root), "--check"]) == 0
+    assert cli.main(["check", "--root", str(root), "--static"]) == 0
+    # The other functions are as they were.
+    assert {label.type for label in Labelmap.load(root / "labelmaps" / "gold-osp.yaml").labels} == {"rectangle"}
+    after = {path: path.read_bytes() for path in root.rglob("*.yaml")}
+    assert cli.main([*words, "--shape", "polygon"]) == 0
+    assert {path: path.read_bytes() for path in root.rglob("*.yaml")} == after
+    assert cli.main([*words, "--shape", "rectangle"]) == 0
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_one_label_may_be_a_polygon(root: Path) -> None:
+    short = '"#f58231"\n    type: '
+    replace(root / "labelmaps" / "inner-layer.yaml", f"{short}rectangle", f"{short}polygon")
+    assert cli.main(["sync", "--root", str(root)]) == 0
+    config = ModelConfig.load(root / "functions" / "inner-layer" / "model.yaml")
+    assert config.types[:3] == ("rectangle", "polygon", "rectangle")
+
+
+def test_sync_says_what_it_cannot_write(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = root / "labelmaps" / "inner-layer.yaml"
+    text = path.read_text("utf-8")
+    path.write_text(text.replace("    color:", "    'color':", 1), "utf-8")
+    assert cli.main(["sync", "inner-layer", "--root", str(root), "--shape", "polygon"]) == 1
+    assert "write their type by hand" in capsys.readouterr().err
+    assert cli.main(["sync", "inner", "--root", str(root)]) == 1
+    assert "known: acid-outer-layer" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("masks", "bright", "says"), [(True, "polygon", 0), (False, "polygon", 1), (False, "rectangle", 0)]
+)
+def test_check_says_where_polygons_are_only_boxes(tmp_path: Path, masks: bool, bright: str, says: int) -> None:
+    folder = analytic.write_function(tmp_path / "analytic", analytic.model(masks=masks), bright=bright)
+    text = check._load_weights(folder, ModelConfig.load(folder / "model.yaml"))
+    assert text.count("polygons follow the boxes' sides") == says
+
+
+@pytest.mark.parametrize("value", ["any", "Polygon", "", "[polygon]"])
+def test_a_label_of_another_type_is_refused(root: Path, value: str, capsys: pytest.CaptureFixture[str]) -> None:
+    replace(root / "labelmaps" / "inner-layer.yaml", "type: rectangle\n", f"type: {value}\n")
+    assert cli.main(["sync", "--root", str(root)]) == 1
+    assert "must be one of rectangle, polygon" in capsys.readouterr().err
 
 
 def test_sync_keeps_what_ops_wrote(root: Path) -> None:
@@ -125,7 +188,7 @@ def test_sync_keeps_what_ops_wrote(root: Path) -> None:
     assert "开路" not in text
 
 
-@pytest.mark.parametrize("file", sync.FUNCTION_FILES)
+@pytest.mark.parametrize("file", generated.FUNCTION_FILES)
 def test_sync_writes_the_version_into_the_tags_of_our_images(root: Path, file: str) -> None:
     path = root / "functions" / "inner-layer" / file
     before = path.read_text("utf-8")
@@ -143,15 +206,59 @@ def test_sync_leaves_images_of_another_name(root: Path) -> None:
 
 
 @pytest.mark.parametrize("language", ["zh", "en"])
-def test_raw_labels_match_the_models_by_name_and_attribute(language: str, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("score", [True, False])
+def test_raw_labels_match_the_models_by_name_and_attribute(
+    root: Path, language: str, score: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
     """CVAT's dialog matches exact names of compatible type by itself."""
-    assert cli.main(["labels", "inner-layer", "--language", language, "--root", str(ROOT)]) == 0
+    words = ["sync", "inner-layer", "--root", str(root), "--language", language]
+    assert cli.main([*words, "--score" if score else "--no-score"]) == 0
+    capsys.readouterr()
+    assert cli.main(["labels", "inner-layer", "--root", str(root)]) == 0
     raw = json.loads(capsys.readouterr().out)
-    spec = Labelmap.load(ROOT / "labelmaps" / "inner-layer.yaml").cvat_spec(language)
-    assert [(label["name"], label["type"]) for label in raw] == [(label["name"], label["type"]) for label in spec]
-    for one, other in zip(raw, spec, strict=True):
-        assert [a["name"] for a in one["attributes"]] == [a["name"] for a in other["attributes"]]
-        assert {"name", "input_type", "mutable", "values", "default_value"} == set(one["attributes"][0])
+    record = FunctionFile.load(root / "functions" / "inner-layer" / "function.yaml").record()
+    model = cvat.listed(record, "2026")
+    task = [cvat.Label(x["name"], x["type"], tuple(cvat.Attribute(a["name"]) for a in x["attributes"])) for x in raw]
+    mapping = cvat.default_mapping(model, task)
+    name = {"zh": "置信度", "en": "confidence"}[language]
+    assert list(mapping) == [label.name for label in model]
+    assert all(dict(one["attributes"]) == ({name: name} if score else {}) for one in mapping.values())
+    attributes = [attribute for label in raw for attribute in label["attributes"]]
+    assert len(attributes) == (len(raw) if score else 0)
+    assert all({"name", "input_type", "mutable", "values", "default_value"} == set(one) for one in attributes)
+
+
+def test_general_words_and_back(root: Path) -> None:
+    before = {path: path.read_bytes() for path in root.rglob("*.yaml")}
+    assert cli.main(["sync", "--root", str(root), "--names", "general"]) == 0
+    config = ModelConfig.load(root / "functions" / "inner-layer" / "model.yaml")
+    assert config.names == ("开路", "短路", "缺口", "针孔", "毛刺", "残铜", "划伤", "杂物")
+    assert cli.main(["sync", "--root", str(root), "--check"]) == 0
+    assert cli.main(["sync", "--root", str(root), "--names", "factory"]) == 0
+    assert {path: path.read_bytes() for path in root.rglob("*.yaml")} == before
+
+
+def test_a_label_can_be_left_out_of_the_dialog(root: Path) -> None:
+    folder = root / "functions" / "inner-layer"
+    replace(folder / "model.yaml", "en: Nick}", "en: Nick, offer: false}")
+    assert cli.main(["sync", "--root", str(root)]) == 0
+    spec = json.loads(FunctionFile.load(folder / "function.yaml").metadata["annotations"]["spec"])
+    assert [label["name"] for label in spec] == ["开路", "微短", "针孔", "毛边单", "铜渣", "刮花", "杂物_重"]
+    assert ModelConfig.load(folder / "model.yaml").slugs[2] == "nick"  # the weights have it still
+    assert cli.main(["check", "--root", str(root), "--static"]) == 0
+
+
+def test_a_new_label_of_the_labelmap_is_not_offered_before_weights_answer_it(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = root / "labelmaps" / "inner-layer.yaml"
+    definition = "{zh: 树脂, en: resin}"
+    new = f'  - {{slug: resin, zh: 树脂, en: Resin, color: "#123456", aliases: [], definition: {definition}}}\n'
+    path.write_text(path.read_text("utf-8") + new, "utf-8")
+    assert cli.main(["sync", "--root", str(root), "--check"]) == 0
+    (root / "functions" / "inner-layer" / "model.onnx").symlink_to(ROOT / "functions" / "inner-layer" / "model.onnx")
+    assert cli.main(["check", "--root", str(root), "--function", "inner-layer", "--static"]) == 0
+    assert re.search(r"without weights\): 毛边微短 .* 树脂", capsys.readouterr().out)
 
 
 def test_labels_of_an_unknown_function_names_the_known(capsys: pytest.CaptureFixture[str]) -> None:
@@ -170,7 +277,7 @@ def mutate(file: str, old: str, new: str) -> Callable[[Path], None]:
 FAULTS: dict[str, tuple[Callable[[Path], None], str]] = {
     "mistyped key": (mutate("function.yaml", "eventTimeout", "eventTimeOut"), "unknown key 'eventTimeOut'"),
     "mistyped trigger key": (mutate("function.yaml", "numWorkers", "numWorker"), "unknown key 'numWorker'"),
-    "trailing comma": (mutate("function.yaml", "}]}\n      ]", "}]},\n      ]"), "spec is not JSON"),
+    "trailing comma": (mutate("function.yaml", "[]}\n      ]", "[]},\n      ]"), "spec is not JSON"),
     "spec by hand": (mutate("function-gpu.yaml", '"name": "开路"', '"name": "开"'), "run `pcb-aoi sync`"),
     "no description": (mutate("function.yaml", "  description:", "  handlers:"), "unknown key 'handlers'"),
     "type": (mutate("function.yaml", "type: detector", "type: classifier"), "type must be 'detector'"),
@@ -194,7 +301,13 @@ FAULTS: dict[str, tuple[Callable[[Path], None], str]] = {
         mutate("function.yaml", "value: cpu", "value: cpu\n    - name: A\n      value: 1"),
         "text in quotes",
     ),
-    "label order": (mutate("model.yaml", "slug: open", "slug: opened"), "differ from the labelmap"),
+    "label that no labelmap has": (
+        mutate("model.yaml", "slug: open", "slug: opened"),
+        "no label 'opened'.*offer: false",
+    ),
+    "label left out by hand": (mutate("model.yaml", "en: Open}", "en: Open, offer: false}"), "run `pcb-aoi sync`"),
+    "offer": (mutate("model.yaml", "en: Open}", "en: Open, offer: no thanks}"), "offer must be true or false"),
+    "words": (mutate("model.yaml", "head: pcb", "head: pcb\nnames: local"), "factory, general"),
     "model key": (mutate("model.yaml", "overlap:", "overlaps:"), "unknown key 'overlaps'|missing key 'overlap'"),
     "head": (mutate("model.yaml", "head: pcb", "head: yolo"), "head must be one of pcb, yolov8"),
     "tile": (mutate("model.yaml", "tile: 640", "tile: 650"), "multiple of 32"),
@@ -212,9 +325,30 @@ FAULTS: dict[str, tuple[Callable[[Path], None], str]] = {
         mutate("model.yaml", "head: pcb", "head: pcb\nexclusive: [[open, hole]]"),
         "exclusive: 'hole' is none of the labels",
     ),
+    "a threshold's label": (
+        mutate("model.yaml", "head: pcb", "head: pcb\nthresholds: {hole: 0.6}"),
+        "thresholds: .*'hole' is none of the labels open",
+    ),
+    "a threshold": (
+        mutate("model.yaml", "head: pcb", "head: pcb\nthresholds: {开路: 1.6}"),
+        "thresholds: 开路: expected a number",
+    ),
+    "a label's threshold twice": (
+        mutate("model.yaml", "head: pcb", "head: pcb\nthresholds: {open: 0.6, 开路: 0.7}"),
+        "'open' is given twice, the second time as '开路'",
+    ),
+    "thresholds in the environment": (
+        mutate("function.yaml", "  env:\n", "  env:\n    - name: PCB_AOI_THRESHOLDS\n      value: '{\"hole\": 0.6}'\n"),
+        "function.yaml: env: .*'hole' is none of the labels",
+    ),
+    "a variable in the environment": (
+        mutate("function.yaml", "  env:\n", "  env:\n    - name: PCB_AOI_THRESHOLDZ\n      value: '1'\n"),
+        "unknown environment variable PCB_AOI_THRESHOLDZ",
+    ),
     "exclusive list": (mutate("model.yaml", "head: pcb", "head: pcb\nexclusive: [open]"), "list of lists"),
     "not yaml": (mutate("model.yaml", "model: inner", "model: [inner"), "model.yaml"),
-    "duplicate name": (mutate_map("zh: 短路", "zh: 开路"), "'开路' is given twice"),
+    "duplicate name": (mutate_map("zh: 微短", "zh: 开路"), "'开路' is given twice"),
+    "duplicate general word": (mutate_map("general: 短路", "general: 开路"), "general: '开路' is given twice"),
     "duplicate slug": (mutate_map("slug: short", "slug: open"), "'open' is given twice"),
     "colour": (mutate_map('"#e6194b"', '"red"'), "color must look like"),
     "no english": (mutate_map("    en: Open\n", ""), "missing key 'en'"),
@@ -277,6 +411,9 @@ def test_check_elsewhere_says_where_to_run(tmp_path: Path, capsys: pytest.Captur
         ({"PCB_AOI_THRESHOLD": "high"}, "must be a number"),
         ({"PCB_AOI_THRESHOLD": "1.5"}, r"in \[0, 1\]"),
         ({"PCB_AOI_THRESHOLD": "nan"}, r"in \[0, 1\]"),
+        ({"PCB_AOI_THRESHOLDS": "0.6"}, "must be JSON such as"),
+        ({"PCB_AOI_THRESHOLDS": "{'open': 0.6}"}, "must be JSON such as"),
+        ({"PCB_AOI_THRESHOLDS": '{"open": 0.6, "open": 0.7}'}, "'open' is given twice"),
         ({"PCB_AOI_DEVICE": "gpu"}, "one of cpu, cuda"),
         ({"PCB_AOI_BAD_FRAME": "ignore"}, "one of skip, error"),
         ({"PCB_AOI_BATCH": "2.5"}, "must be a number"),

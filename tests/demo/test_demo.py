@@ -150,7 +150,8 @@ def test_corrupted_weights_fail(root: Path, matching: bool) -> None:
 def test_function_left_out_among_others_fails(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for folder in ("functions", "samples"):
         shutil.copytree(root / folder / "inner-layer", root / folder / "gold-osp")
-    shutil.copy(REPOSITORY / "labelmaps" / "gold-osp.yaml", root / "labelmaps")
+    text = (REPOSITORY / "labelmaps" / "inner-layer.yaml").read_text("utf-8")
+    (root / "labelmaps" / "gold-osp.yaml").write_text(text.replace("inner-layer", "gold-osp"), "utf-8")
     (root / "functions" / "gold-osp" / "main.py").write_text("raise RuntimeError('broken')\n")
     assert demo.run(options(root)) == 1
     out = capsys.readouterr().out

@@ -34,6 +34,7 @@ REPORT: dict[str, Any] = {
         "pcb-a": {
             "folder": "a", "name": "内层", "state": "ready", "version": "1.0", "sha256": "f" * 64, "provider": "CPU",
             "changed": False, "calls": 3, "failed": 1,
+            "labels": ["开路", "微短"], "without_weights": ["胶膜"],
             "failures": [{"time": "t", "status": 413, "code": "too_large", "cause": "huge", "cure": ["裁剪", "crop"]}],
         }
     },
@@ -215,6 +216,10 @@ def test_each_change_is_a_reason(plan: Plan, report: dict[str, Any], env: dict[s
 
 
 def test_the_table_shows_what_answers(capsys: pytest.CaptureFixture[str]) -> None:
+    assert embedded_table.show(7, REPORT) == 0
+    text = capsys.readouterr().out
+    assert "pcb-a finds: 开路 微短" in text
+    assert "no weights yet for: 胶膜" in text
     assert embedded_table.show(7, REPORT) == 0
     output = capsys.readouterr().out
     for text in ("/x/embedded.log", "pcb-a", "1.0", "f" * 12, "内层", "413 too_large: huge", "crop"):

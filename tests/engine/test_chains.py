@@ -125,3 +125,18 @@ def test_a_scratch_in_pieces_over_many_tiles_is_one_box(detector: Detector) -> N
     pieces = [(x, 40, x + 37, 50, STRONG) for x in range(8, 360, 40)]  # 3 px apart; a tile is 64 px
     (box,) = detector.detect(image(pieces)).detections.boxes.tolist()
     assert box == [pieces[0][0], 40, pieces[-1][2], 50]
+
+
+def test_each_piece_is_told_which_chain_it_became() -> None:
+    """Two chains, and one of another label that has no pieces: those alone stand first."""
+    boxes = [(0, 0, 60, 10), (0, 90, 60, 100), (50, 0, 110, 10), (55, 90, 90, 100), (200, 0, 210, 10)]
+    labels = i32([0, 0, 0, 0, 1])
+    pieces = Detections(f32(boxes), f32([0.9] * 5), labels)
+    whole, became = chains.gather(pieces, f32([0, chains.NOT_JOINED]))
+    assert whole.boxes[became].tolist() == [
+        [0, 0, 110, 10],
+        [0, 90, 90, 100],
+        [0, 0, 110, 10],
+        [0, 90, 90, 100],
+        [200, 0, 210, 10],
+    ]

@@ -8,7 +8,7 @@ from analytic import f32, i32
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pcb_aoi.engine import merge, tiles
+from pcb_aoi.engine import doubles, merge, tiles
 from pcb_aoi.engine.detections import Detections
 
 Box = tuple[float, float, float, float]
@@ -34,7 +34,7 @@ def seen(defects: list[Box], grid: tiles.Grid, labels: list[int] | None = None) 
 
 def merged(defects: list[Box], width: int = 2000, height: int = 1500, labels: list[int] | None = None) -> Detections:
     grid = tiles.plan(height, width, TILE, OVERLAP)
-    return merge.across_tiles(*seen(defects, grid, labels), grid)[0]
+    return merge.across_tiles(*seen(defects, grid, labels), grid).detections
 
 
 def as_set(found: Detections) -> set[tuple[float, ...]]:
@@ -77,7 +77,7 @@ def test_a_diagonal_scratch_is_one_box(slope: float) -> None:
             boxes.append((x[inside].min(), y[inside].min(), x[inside].max() + 3, y[inside].max() + 3))
             owners.append(owner)
     found = Detections(f32(boxes), np.full(len(boxes), 0.8, np.float32), np.zeros(len(boxes), np.int32))
-    result, _ = merge.across_tiles(found, np.array(owners), grid)
+    result = merge.across_tiles(found, np.array(owners), grid).detections
     assert len(result) == 1
     assert np.abs(result.boxes[0] - (150, y.min(), 1702, y.max() + 3)).max() < 4
 
@@ -109,7 +109,7 @@ def test_a_joined_defect_has_the_best_score_of_its_fragments() -> None:
     found = Detections(f32([[100, 10, 640, 30], [512, 10, 1000, 30]]), f32([0.6, 0.9]), i32([0, 0]))
     for order in ([0, 1], [1, 0]):
         owners = np.array([0, 1])[order]
-        result, _ = merge.across_tiles(found[np.array(order)], owners, grid)
+        result = merge.across_tiles(found[np.array(order)], owners, grid).detections
         assert result.scores.tolist() == [np.float32(0.9)]
 
 
@@ -117,7 +117,7 @@ def test_only_another_tile_can_have_seen_more() -> None:
     """Two boxes of one tile were told apart there, with the same pixels in sight: neither is the other's fragment."""
     grid = tiles.plan(640, 1152, TILE, OVERLAP)
     found = Detections(f32([[400, 90, 627, 140], [600, 100, 630, 130]]), f32([0.9, 0.8]), i32([0, 0]))
-    assert len(merge.across_tiles(found, np.array([0, 0]), grid)[0]) == 2
+    assert len(merge.across_tiles(found, np.array([0, 0]), grid).detections) == 2
 
 
 def test_a_small_defect_inside_a_long_ones_box_survives() -> None:
@@ -128,7 +128,7 @@ def test_a_small_defect_inside_a_long_ones_box_survives() -> None:
 def test_a_fragment_of_higher_score_does_not_win_over_the_whole() -> None:
     grid = tiles.plan(640, 1152, TILE, OVERLAP)
     found = Detections(f32([[600, 10, 640, 60], [600, 10, 660, 60]]), f32([0.95, 0.55]), i32([0, 0]))
-    result, _ = merge.across_tiles(found, np.array([0, 1]), grid)
+    result = merge.across_tiles(found, np.array([0, 1]), grid).detections
     assert as_set(result) == {(600.0, 10.0, 660.0, 60.0)}
     assert result.scores == np.float32(0.95)  # but the defect is as sure as its surest look
 
@@ -142,7 +142,7 @@ def test_a_surer_fragment_makes_the_whole_of_its_whole_surer() -> None:
     owners = np.array([1, 0, 1])
     assert [tuple(grid.boxes[owner][[0, 2]]) for owner in owners] == [(512, 1152), (0, 640), (512, 1152)]
     for order in ([0, 1, 2], [2, 1, 0], [1, 2, 0]):
-        result, _ = merge.across_tiles(found[np.array(order)], owners[order], grid)
+        result = merge.across_tiles(found[np.array(order)], owners[order], grid).detections
         assert len(result) == 1
         assert result.scores == np.float32(0.9)
 
@@ -151,7 +151,7 @@ def test_the_boards_own_border_cuts_nothing() -> None:
     """Two boxes at the outer border of one tile are two defects, not two fragments."""
     grid = tiles.plan(640, 640, TILE, OVERLAP)
     found = Detections(f32([[0, 0, 20, 20], [0, 21, 20, 40]]), f32([0.9, 0.8]), i32([0, 0]))
-    assert len(merge.across_tiles(found, np.array([0, 0]), grid)[0]) == 2
+    assert len(merge.across_tiles(found, np.array([0, 0]), grid).detections) == 2
 
 
 def test_best_first_and_the_same_whatever_the_order() -> None:
@@ -159,23 +159,24 @@ def test_best_first_and_the_same_whatever_the_order() -> None:
     rng = np.random.default_rng(3)
     defects = [(float(x), float(y), float(x + 30), float(y + 20)) for x, y in rng.integers(0, 1400, (200, 2))]
     found, owners = seen(defects, grid)
-    first, _ = merge.across_tiles(found, owners, grid)
+    first = merge.across_tiles(found, owners, grid).detections
     assert (np.diff(first.scores) <= 0).all()
     order = rng.permutation(len(found))
-    second, _ = merge.across_tiles(found[order], owners[order], grid)
+    second = merge.across_tiles(found[order], owners[order], grid).detections
     assert first.boxes.tolist() == second.boxes.tolist()
 
 
 def test_per_tile_keeps_the_best_candidates_of_each_tile() -> None:
-    count = merge.MAX_PER_TILE + 50
+    count = doubles.MOST + 50
     x = np.arange(count, dtype=np.float32) * 10
     boxes = np.stack([x, x * 0, x + 5, x * 0 + 5], axis=1)
     scores = np.linspace(0.1, 0.9, count, dtype=np.float32)
     found = Detections(np.tile(boxes, (2, 1)), np.tile(scores, 2), np.zeros(2 * count, np.int32))
-    kept, owners, over = merge.per_tile(found, np.repeat([4, 7], count), 1, 0)
+    tile = np.repeat([4, 7], count)
+    kept, over = doubles.drop(found, tile, 1, 0)
     assert over == 100
-    assert [(owners == 4).sum(), (owners == 7).sum()] == [merge.MAX_PER_TILE] * 2
-    assert kept.scores.min() == scores[50]
+    assert [(tile[kept] == 4).sum(), (tile[kept] == 7).sum()] == [doubles.MOST] * 2
+    assert found.scores[kept].min() == scores[50]
 
 
 @pytest.mark.parametrize(
@@ -193,8 +194,8 @@ def test_a_part_of_a_defect_is_not_boxed_once_more(
 ) -> None:
     boxes = np.array([(0, 0, 100, 100), inner], np.float32)
     found = Detections(boxes, np.array([0.8, inner_score], np.float32), np.array([0, label]))
-    assert len(merge.per_tile(found, np.zeros(2, np.intp), 2, 0)[0]) == left
-    apart = merge.per_tile(found, np.array([0, 1]), 2, 0)[0]
+    assert len(doubles.drop(found, np.zeros(2, np.intp), 2, 0)[0]) == left
+    apart = doubles.drop(found, np.array([0, 1]), 2, 0)[0]
     assert len(apart) == 2
 
 
@@ -206,7 +207,8 @@ def test_more_than_the_total_keeps_the_best(monkeypatch: pytest.MonkeyPatch) -> 
         np.linspace(0.1, 0.9, 25, dtype=np.float32),
         np.zeros(25, np.int32),
     )
-    kept, over = merge.across_tiles(found, np.zeros(25, int), tiles.plan(64, 640, TILE, OVERLAP))
+    merged = merge.across_tiles(found, np.zeros(25, int), tiles.plan(64, 640, TILE, OVERLAP))
+    kept, over = merged.detections, merged.over
     assert (len(kept), over) == (10, 15)
     assert kept.scores[-1] == found.scores[15]
 
@@ -217,7 +219,7 @@ def test_a_fragment_that_ends_short_of_the_border_goes_too() -> None:
     corners = grid.boxes[:, :2].tolist()
     tile = np.array([corners.index([10_752, 1024]), corners.index([10_240, 1536])])
     found = Detections(f32([[10_827, 1516, 10_898, 1579], [10_827, 1549, 10_856, 1575]]), f32([0.8, 0.9]), i32([0, 0]))
-    assert as_set(merge.across_tiles(found, tile, grid)[0]) == {(10_827, 1516, 10_898, 1579)}
+    assert as_set(merge.across_tiles(found, tile, grid).detections) == {(10_827, 1516, 10_898, 1579)}
 
 
 def test_a_fragment_of_two_defects_goes_when_another_tile_saw_both() -> None:
@@ -227,7 +229,7 @@ def test_a_fragment_of_two_defects_goes_when_another_tile_saw_both() -> None:
     tile = np.array([corners.index([left, 512]) for left in (13_312, 13_312, 13_824)])
     dots = [(13_805, 966, 13_842, 999), (13_805, 1001, 13_842, 1034)]
     found = Detections(f32([*dots, (13_824, 966, 13_844, 1035)]), f32([0.95, 0.9, 0.55]), i32([0, 0, 0]))
-    assert as_set(merge.across_tiles(found, tile, grid)[0]) == set(dots)
+    assert as_set(merge.across_tiles(found, tile, grid).detections) == set(dots)
 
 
 def test_one_defect_that_three_tiles_saw_hides_no_more_than_it_covers() -> None:
@@ -237,7 +239,7 @@ def test_one_defect_that_three_tiles_saw_hides_no_more_than_it_covers() -> None:
     tile = np.array([corners.index(corner) for corner in ([0, 0], [512, 0], [0, 512], [512, 512])])
     dot, long = (560, 560, 580, 592), (512, 560, 590, 580)  # the long one ends at its tile's border
     found = Detections(f32([dot, dot, dot, long]), f32([0.9, 0.9, 0.9, 0.8]), i32([0] * 4))
-    assert as_set(merge.across_tiles(found, tile, grid)[0]) == {dot, long}
+    assert as_set(merge.across_tiles(found, tile, grid).detections) == {dot, long}
 
 
 @pytest.mark.parametrize(("groups", "left"), [((), 3), (((0, 1),), 2), (((0, 1, 2),), 1), (((1, 2),), 2)])
@@ -246,8 +248,30 @@ def test_labels_that_exclude_each_other_are_answered_once_a_place(
 ) -> None:
     boxes = np.array([[10, 10, 50, 50], [11, 10, 51, 50], [10, 11, 50, 52]], np.float32)
     found = Detections(boxes, np.array([0.9, 0.8, 0.7], np.float32), np.array([0, 1, 2], np.int32))
-    kept = merge.one_label_a_place(found, groups)
+    kept = found[merge.one_label_a_place(found, groups)]
     assert len(kept) == left
     assert kept.scores.max() == np.float32(0.9)
     apart = Detections(boxes + np.arange(3, dtype=np.float32)[:, None] * 100, found.scores, found.labels)
-    assert len(merge.one_label_a_place(apart, groups)) == 3
+    assert merge.one_label_a_place(apart, groups).all()
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 1900), st.integers(0, 1400), st.integers(10, 900), st.integers(10, 60)),
+        min_size=1,
+        max_size=12,
+    ),
+    st.floats(0, 1),
+)
+def test_a_box_is_round_the_pieces_it_is_made_of(drawn: list[tuple[int, int, int, int]], threshold: float) -> None:
+    """Masks are laid together by the same pieces; at every step of thresholds, and after some are taken out."""
+    grid = tiles.plan(1500, 2000, TILE, OVERLAP)
+    boxes: list[Box] = [(x, y, min(x + w, 2000), min(y + h, 1500)) for x, y, w, h in drawn]
+    found, owners = seen(boxes, grid)
+    found = Detections(found.boxes, found.scores - f32(0.3), found.labels)
+    merged = merge.answer(found, owners, grid, f32([-1]), merge.levels(threshold, 0.5))
+    merged = merged[np.arange(len(merged.detections)) % 3 != 1]
+    for number, box in enumerate(merged.detections.boxes):
+        pieces = found[merged.piece[merged.owner == number]]
+        assert len(pieces) > 0
+        assert np.array_equal(np.append(pieces.boxes[:, :2].min(axis=0), pieces.boxes[:, 2:].max(axis=0)), box)

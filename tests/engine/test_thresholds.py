@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
+import analytic
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from pcb_aoi.config.settings import Settings
 from pcb_aoi.engine import merge, tiles
 from pcb_aoi.engine.detections import Detections
 from pcb_aoi.engine.detector import Detector
+from pcb_aoi.engine.heads.base import Candidates, at_least
+from pcb_aoi.errors import ConfigError
 
 ROOT = Path(__file__).parents[2]
 THRESHOLDS = (0.0, 0.02, 0.05, 0.1, 0.15, 0.25, 0.3, 0.4, 0.5, 0.6, 0.75, 0.9)
@@ -54,9 +59,84 @@ def test_answers_are_nested_whatever_the_weights_say(
     gaps = np.array([20, -1], np.float32)
     answers = []
     for threshold in (min(first, second), max(first, second)):
-        merged, _ = merge.answer(found, owner, grid, gaps, merge.levels(threshold, 0.5))
+        merged = merge.answer(found, owner, grid, gaps, merge.levels(threshold, 0.5)).detections
         answers.append(rows(merged[merged.scores >= threshold]))
     assert answers[1] <= answers[0]
+
+
+@given(FOUND, st.floats(0, 1), st.floats(0, 1), st.floats(0, 1), st.floats(0, 1))
+def test_answers_are_nested_with_thresholds_of_labels(
+    candidates: list[tuple[tuple[int, int, int, int], float, int]],
+    first: float,
+    second: float,
+    own: float,
+    other: float,
+) -> None:
+    """The labels exclude each other, and label 0 comes in pieces. No label is answered below its own threshold."""
+    boxes = np.array([(x, y, x + w, y + h) for (x, y, w, h), _, _ in candidates], np.float32).reshape(-1, 4)
+    scores = np.array([score for _, score, _ in candidates], np.float32)
+    found = Detections(boxes, scores, np.array([label for _, _, label in candidates], np.int32))
+    least = np.array([at_least(own), at_least(other)])
+    rules = merge.Rules(0.5, np.array([20, -1], np.float32), exclusive=((0, 1),), least=least)
+    answers = []
+    for threshold in (min(first, second), max(first, second)):
+        merging = merge.Merge(rules, tiles.plan(270, 270, 288, 32), threshold)
+        merging.add(Candidates(np.zeros(len(found), np.intp), found), 0)
+        answer = merging.answer().detections
+        assert (answer.scores >= np.maximum(threshold, np.array([own, other])[answer.labels])).all()
+        answers.append(rows(answer))
+    assert answers[1] <= answers[0]
+
+
+def test_a_label_that_does_not_count_hides_no_other() -> None:
+    boxes = np.array([(10, 10, 60, 60), (12, 10, 60, 60)], np.float32)
+    found = Detections(boxes, np.array([0.8, 0.7], np.float32), np.array([0, 1], np.int32))
+    labels = []
+    for least in (None, np.array([0.9, 0], np.float32)):
+        rules = merge.Rules(0.5, np.array([-1, -1], np.float32), exclusive=((0, 1),), least=least)
+        merging = merge.Merge(rules, tiles.plan(64, 64, 64, 0), 0.5)
+        merging.add(Candidates(np.zeros(2, np.intp), found), 0)
+        labels.append(merging.answer().detections.labels.tolist())
+    assert labels == [[0], [1]]
+
+
+@pytest.mark.parametrize(("asked", "found"), [(0.5, 2), (0.7, 2), (0.95, 1)])
+def test_the_larger_of_two_thresholds_counts(tmp_path: Path, asked: float, found: int) -> None:
+    """Bright scores 1.0 and blue 0.94; blue counts from 0.9."""
+    picture = np.repeat(analytic.board(64, 64, [(8, 8, 30, 20)])[..., None], 3, axis=2)
+    picture[40:56, 8:40] = (30, 60, 240)
+    folder = analytic.write_function(tmp_path / "analytic")
+    for settings, wanted in (
+        (Settings(thresholds={"blue": 0.9}), found),
+        (Settings(thresholds={"analytic": {"蓝": 0.9}, "other": {"x": 1}}), found),
+        (Settings(thresholds={"blue": 0.95}), 1),
+        (Settings(thresholds={"other": {"blue": 0.95}}), found),
+    ):
+        assert len(Detector.load(folder, settings).detect(picture, asked).detections) == wanted
+    path = folder / "model.yaml"
+    path.write_text(
+        path.read_text("utf-8").replace("labels:", "thresholds: {blue: 0.95, bright: 0.2}\nlabels:"), "utf-8"
+    )
+    assert Detector.load(folder).thresholds == {"blue": 0.95, "bright": 0.2}
+    assert len(Detector.load(folder).detect(picture, asked).detections) == 1
+    # The variable goes before model.yaml, label by label.
+    assert Detector.load(folder, Settings(thresholds={"Blue": 0.9})).thresholds == {"blue": 0.9, "bright": 0.2}
+    assert len(Detector.load(folder, Settings(thresholds={"Blue": 0.9})).detect(picture, asked).detections) == found
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"hole": 0.5}, "'hole' is none of the labels bright, blue.*name the model"),
+        ({"analytic": {"hole": 0.5}}, "PCB_AOI_THRESHOLDS: analytic: .*'hole'"),
+        ({"blue": "0.5"}, "expected a number"),
+        ({"blue": 0.5, "other": {"x": 0.1}}, "'blue' does not"),
+        ({"blue": 0.5, "蓝": 0.4}, "given twice"),
+    ],
+)
+def test_a_threshold_of_nothing_known_stops_the_start(tmp_path: Path, given: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        Detector.load(analytic.write_function(tmp_path / "analytic"), Settings(thresholds=given))
 
 
 @pytest.mark.parametrize(
@@ -83,5 +163,5 @@ def test_weak_pieces_do_not_swallow_sure_ones() -> None:
     grid = tiles.plan(300, 300, 640, 128)
     gaps = np.array([10], np.float32)
     for threshold in (0.5, 0.3, 0.1):
-        merged, _ = merge.answer(found, np.zeros(11, np.intp), grid, gaps, merge.levels(threshold, 0.5))
+        merged = merge.answer(found, np.zeros(11, np.intp), grid, gaps, merge.levels(threshold, 0.5)).detections
         assert {box[:4] for box in rows(merged)} >= {(0, 0, 20, 200), (200, 0, 220, 200)}

@@ -40,6 +40,24 @@ def test_version_and_hash_are_those_that_answer_not_those_on_disk(functions: Pat
     assert (served["version"], served["sha256"], served["changed"]) == ("1.2.3", sha256, True)
 
 
+def test_labels_without_weights_are_told(functions: Path, serve: Serve) -> None:
+    write_detector(functions, "a")
+    labelmap = functions.parent / "labelmaps" / "a.yaml"
+    labelmap.parent.mkdir()
+    labels = "".join(
+        f'  - {{slug: {slug}, zh: {zh}, en: {slug}, color: "#12345{i}", aliases: [], definition: {{zh: x, en: x}}}}\n'
+        for i, (slug, zh) in enumerate((("bright", "亮"), ("blue", "蓝"), ("film", "胶膜")))
+    )
+    labelmap.write_text(
+        "function: a\nid: pcb-a\nname: {zh: a, en: a}\ndescription: {zh: a, en: a}\nport: 32199\nlabels:\n" + labels
+    )
+    client = serve()
+    served = status(client)["functions"]["pcb-a"]
+    assert (served["labels"], served["without_weights"]) == (["亮", "蓝"], ["胶膜"])
+    labelmap.write_text("labels: []")  # being edited: no reason not to answer
+    assert status(client)["functions"]["pcb-a"]["without_weights"] == []
+
+
 def test_calls_and_the_last_failures_are_counted_with_code_cause_and_cure(functions: Path, serve: Serve) -> None:
     write_detector(functions, "a")
     client = serve()

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pcb_aoi.config.model_config import ModelConfig
-from pcb_aoi.engine import chains, merge
+from pcb_aoi.engine import chains, doubles
 from pcb_aoi.engine.detections import Detections
 from pcb_aoi.engine.detector import Detector, Result
 from pcb_aoi.errors import ModelError
@@ -96,7 +96,7 @@ def test_the_limit_of_what_is_served_cuts_no_curve(folder: Path, monkeypatch: py
         with monkeypatch.context() as patched:
             patched.setattr(examine, "MOST_PER_TILE", 1)
             assert len(ask()) == 1
-    assert examine.MOST_PER_TILE > merge.MAX_PER_TILE
+    assert examine.MOST_PER_TILE > doubles.MOST
 
 
 def test_each_tile_is_run_once_and_the_last_picture_is_forgotten(folder: Path) -> None:

@@ -82,8 +82,11 @@ def board(number: int) -> tuple[Item, bytes]:
     return Item(f"b{number}.png", 96, 96, tuple(boxes)), buffer.getvalue()
 
 
-def export_zip(path: Path, count: int) -> Path:
+def export_zip(path: Path, count: int, label: str = "短路") -> Path:
+    """`label`: of the first board's defects."""
     boards = [board(number) for number in range(count)]
+    first, content = boards[0]
+    boards[0] = replace(first, boxes=tuple((label, *box[1:]) for box in first.boxes)), content
     members = cvat([item for item, _ in boards], images=False)
     return zipped(path, members | {f"images/{item.name}": content for item, content in boards})
 
@@ -314,20 +317,19 @@ def test_a_new_label_grows_the_net_and_the_others_answer_as_before(
     root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     labelmap = root / "labelmaps" / f"{FUNCTION}.yaml"
-    more = """  - slug: ink
-    zh: 油墨_蓝
-    en: Ink
+    more = """  - slug: brand_new
+    zh: 新缺陷
+    en: Brand new
     color: "#123456"
     aliases: []
-    definition: {zh: 油墨, en: ink}
+    definition: {zh: 新, en: new}
 """
-    folder, data = root / "functions" / FUNCTION, export_zip(root / "export.zip", 12)
+    folder, data = root / "functions" / FUNCTION, export_zip(root / "export.zip", 12, "新缺陷")
     replay(root, [board(number) for number in range(50, 54)])
     before = state(root)
     old = onnx.load(folder / "model.onnx")
     labelmap.write_text(labelmap.read_text("utf-8") + more, "utf-8")
-    start = Start.load(root, FUNCTION, root)
-    assert start.changed == ["+ink"]
+    start = Start.load(root, FUNCTION, root, ["brand_new"])
     assert start.known == tuple(range(9))
     image = np.random.default_rng(0).integers(0, 256, (1, 64, 96, 3), np.uint8)
     told, grown = (run_model(one.SerializeToString(), image) for one in (old, start.model))
@@ -337,12 +339,12 @@ def test_a_new_label_grows_the_net_and_the_others_answer_as_before(
     assert replayed(start, root / "replay" / f"{FUNCTION}.zip", "train")[0].taught == start.known
     assert finetune.finetune(arguments(root, "--data", str(data), "--accept")) == 0
     shown = capsys.readouterr().out
-    assert "labels have changed: +ink" in shown
+    assert "new labels: brand_new" in shown
     assert "what it knew before (4)" in shown
     new = onnx.load(folder / "model.onnx")
-    assert model_file.slugs(new)[-1] == "ink"
+    assert model_file.slugs(new)[-1] == "brand_new"
     assert state(root)[0] == "0.3.1"  # function.yaml and model.yaml have the label, too: `check` says ok
-    assert "油墨_蓝" in (folder / "function.yaml").read_text("utf-8")
+    assert "新缺陷" in (folder / "function.yaml").read_text("utf-8")
     assert before[0] == "0.3.0"
 
 

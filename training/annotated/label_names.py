@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
@@ -27,14 +27,20 @@ class Names:
     known: Mapping[str, int]  # plain name -> index of the slug, or IGNORED
 
     @classmethod
-    def load(cls, labelmap: Path) -> Self:
-        """Read a labelmap."""
-        return cls.of(Labelmap.load(labelmap))
+    def load(cls, labelmap: Path, slugs: Sequence[str] | None = None) -> Self:
+        """Read a labelmap, of it the labels `slugs` in this order or all.
+
+        Raises:
+            ConfigError: it is no labelmap, or lacks one of `slugs`.
+        """
+        content = Labelmap.load(labelmap)
+        return cls.of(content if slugs is None else content.only(slugs))
 
     @classmethod
     def of(cls, content: Labelmap) -> Self:
         """What a labelmap says; a name beats another label's alias."""
         known = {plain(alias): i for i, label in enumerate(content.labels) for alias in label.aliases}
+        known |= {plain(label.general): i for i, label in enumerate(content.labels) if label.general is not None}
         known |= {plain(n): i for i, x in enumerate(content.labels) for n in (x.name.en, x.name.zh, x.slug)}
         return cls(content, known)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from pcb_aoi.engine.detections import Detections, Float32
+from pcb_aoi.engine.detections import Bool, Detections, Float32
 from pcb_aoi.errors import ModelError
 
 UInt8 = npt.NDArray[np.uint8]
@@ -18,10 +18,23 @@ Array = npt.NDArray[np.generic]
 
 @dataclass(frozen=True)
 class Candidates:
-    """Detections of a batch of tiles; `tile` (N,) is the position in the batch, boxes are in tile pixels."""
+    """Detections of a batch of tiles; `tile` (N,) is the position in the batch, boxes are in tile pixels.
+
+    Of segmentation models also what their masks are made of: a mask is positive where the sum of the tile's
+    prototypes, each times its coefficient, is (YOLACT, ICCV 2019).
+    """
 
     tile: Index
     detections: Detections
+    coefficients: Float32 | None = None
+    """(N, M); None: the model gives boxes only."""
+    prototypes: Float32 | None = None
+    """(B, M, h, w), the whole tile on a coarser grid."""
+
+    def __getitem__(self, index: Bool | Index) -> Candidates:
+        """Select detections by a mask (N,) or by positions."""
+        coefficients = None if self.coefficients is None else self.coefficients[index]
+        return Candidates(self.tile[index], self.detections[index], coefficients, self.prototypes)
 
 
 @dataclass(frozen=True)
@@ -81,18 +94,29 @@ def xyxy(cxcywh: Float32) -> Float32:
     return np.concatenate([cxcywh[:, :2] - half, cxcywh[:, :2] + half], axis=1)
 
 
-def candidates(tile: Index, boxes: Float32, scores: Float32, labels: Index) -> Candidates:
-    """Put the parts together."""
-    return Candidates(tile, Detections(boxes, scores, labels.astype(np.int32)))
+def candidates(
+    tile: Index, boxes: Float32, scores: Float32, labels: Index, masks: tuple[Float32, Float32] | None = None
+) -> Candidates:
+    """Put the parts together; `masks`: coefficients (N, M) and prototypes (B, M, h, w)."""
+    return Candidates(tile, Detections(boxes, scores, labels.astype(np.int32)), *(masks or ()))
+
+
+def masks_of(outputs: Sequence[Float32], rows: Float32, first: int) -> tuple[Float32, Float32] | None:
+    """Return the masks of rows (N, ...) whose coefficients stand from column `first` on, None without prototypes."""
+    return (rows[:, first:], outputs[1]) if count_masks(outputs) else None
+
+
+def count_masks(outputs: Sequence[Float32]) -> int:
+    """How many prototypes (B, M, h, w) the second output holds; 0: it is something else, or is not there."""
+    return outputs[1].shape[1] if len(outputs) > 1 and outputs[1].ndim == 4 else 0
 
 
 def one_output(outputs: Sequence[Float32], layout: str) -> tuple[Float32, int]:
     """Return the only output of boxes and how many mask coefficients its rows end in, or raise ModelError.
 
-    Segmentation models give prototypes (B, M, h, w) beside it, and M coefficients a box. Their boxes are read;
-    the coefficients stand last in each row and are left alone.
+    Segmentation models give prototypes (B, M, h, w) beside it, and M coefficients a box, last in each row.
     """
-    masks = outputs[1].shape[1] if len(outputs) == 2 and outputs[1].ndim == 4 else 0
+    masks = count_masks(outputs)
     if len(outputs) != 1 + bool(masks) or outputs[0].ndim != 3:
         raise ModelError(f"expected one output {layout}; the model has {shapes(outputs)}")
     return outputs[0], masks

@@ -18,6 +18,8 @@ from pcb_aoi.engine.heads.base import (
     candidates,
     check_pixels,
     check_scores,
+    count_masks,
+    masks_of,
     nchw_unit_rgb,
     shapes,
 )
@@ -29,7 +31,7 @@ MOST_ROWS = 1000
 
 def _rows(outputs: Sequence[Float32]) -> Float32:
     """(B, K, 6), with mask coefficients behind where the second output holds prototypes."""
-    masks = outputs[1].shape[1] if len(outputs) > 1 and outputs[1].ndim == 4 else 0
+    masks = count_masks(outputs)
     first = outputs[0]
     # LibreYOLO gives what went into its suppression as a second output: it is of no use here.
     beside = len(outputs) - 1 - bool(masks)
@@ -60,7 +62,8 @@ def _decode(outputs: Sequence[Float32], classes: int, threshold: float) -> Candi
     # The blank image at load may have given no box at all, so the rows are checked on every answer.
     _check_classes(rows[:, 5], classes)
     check_pixels(rows[:, :4])
-    return candidates(tile, rows[:, :4], rows[:, 4], rows[:, 5].astype(np.intp))
+    masks = masks_of(outputs, rows, 6)
+    return candidates(tile, rows[:, :4], rows[:, 4], rows[:, 5].astype(np.intp), masks)
 
 
 def _of_parts(boxes: Float32, scores: Float32, ids: Float32) -> Float32:

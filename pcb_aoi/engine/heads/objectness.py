@@ -19,6 +19,7 @@ from pcb_aoi.engine.heads.base import (
     check_pixels,
     check_scores,
     is_unit,
+    masks_of,
     nchw_bgr,
     nchw_unit_rgb,
     one_output,
@@ -82,7 +83,8 @@ def _decode(outputs: Sequence[Float32], classes: int, threshold: float) -> Candi
     rows = output[tile, row]
     scores = rows[:, 4:5] * rows[:, 5 : 5 + classes]
     pick, label = np.nonzero(scores >= bound)
-    return candidates(tile[pick], xyxy(rows[pick, :4]), scores[pick, label], label)
+    masks = masks_of(outputs, rows[pick], 5 + classes)
+    return candidates(tile[pick], xyxy(rows[pick, :4]), scores[pick, label], label, masks)
 
 
 YOLOV5 = Head("yolov5", nchw_unit_rgb, _checker(3), _decode)

@@ -22,6 +22,7 @@ from pcb_aoi.engine.heads.base import (
     check_pixels,
     check_scores,
     is_unit,
+    masks_of,
     nchw_imagenet,
     nchw_unit_rgb,
     one_output,
@@ -31,8 +32,8 @@ from pcb_aoi.engine.heads.base import (
 from pcb_aoi.errors import ModelError
 
 
-def split(outputs: Sequence[Float32], classes: int) -> tuple[Float32, Float32]:
-    """Return views of the boxes (B, N, 4) and scores (B, N, C).
+def split(outputs: Sequence[Float32], classes: int) -> tuple[Float32, Float32, Float32]:
+    """Return views of the boxes (B, N, 4), scores (B, N, C) and mask coefficients (B, N, M), M = 0 without masks.
 
     Raises:
         ModelError: the rows have another length: other classes, or key points, angles or masks without prototypes.
@@ -47,7 +48,7 @@ def split(outputs: Sequence[Float32], classes: int) -> tuple[Float32, Float32]:
             f"expected (B, 4 + {classes} classes, N); the model has {shapes(outputs)}: "
             "another number of classes, another layout, or a pose or rotated-box model"
         )
-    return output[..., :4], output[..., 4 : 4 + classes]
+    return output[..., :4], output[..., 4 : 4 + classes], output[..., 4 + classes :]
 
 
 def are_corners(boxes: Float32) -> bool:
@@ -60,17 +61,18 @@ def are_corners(boxes: Float32) -> bool:
 
 def _decoder(corners: bool) -> Callable[[Sequence[Float32], int, float], Candidates]:
     def decode(outputs: Sequence[Float32], classes: int, threshold: float) -> Candidates:
-        boxes, scores = split(outputs, classes)
+        boxes, scores, coefficients = split(outputs, classes)
         tile, row, label = np.nonzero(scores >= at_least(threshold))
         picked = boxes[tile, row]
-        return candidates(tile, picked if corners else xyxy(picked), scores[tile, row, label], label)
+        masks = masks_of(outputs, coefficients[tile, row], 0)
+        return candidates(tile, picked if corners else xyxy(picked), scores[tile, row, label], label, masks)
 
     return decode
 
 
 def _checker(corners: bool, unit: bool) -> Callable[[Sequence[Float32], int, int], None]:
     def check(outputs: Sequence[Float32], classes: int, tile: int) -> None:
-        boxes, scores = split(outputs, classes)
+        boxes, scores, _ = split(outputs, classes)
         check_scores(scores)
         if not unit:
             check_pixels(boxes)

@@ -10,9 +10,12 @@ what they have. Measure afterwards on other images (`pcb-aoi evaluate`): on thes
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from functools import partial
 
-from pcb_aoi.config import model_edit
+from pcb_aoi.config import model_edit, weights
+from pcb_aoi.config.model_config import ModelConfig
+from pcb_aoi.config.settings import Settings
 from training.measure import material, metrics
 from training.measure.examine import Examiner
 from training.measure.operating_point import FEWEST, best_point
@@ -31,8 +34,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Find the thresholds, print what they change, and write them; 0."""
     given = material.load(args)
-    examiner = Examiner.load(material.folder_of(args), None, args.um_per_px)
-    config = examiner.config
+    folder = material.folder_of(args)
+    config = replace(ModelConfig.load(folder / "model.yaml"), thresholds={})  # they are to be found anew
+    examiner = Examiner(weights.read(folder, config), config, Settings(um_per_px=args.um_per_px))
     run = measure_all(partial(examiner.detect, threshold=config.threshold), (read() for read in given.pictures))
     print("\n".join(given.report.lines(config.slugs)))
     found: dict[str, float] = {}
@@ -52,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
     if not found:
         print(f"没有写入 / nothing was written: no label has {FEWEST} defects; annotate more")
         return 1
-    path = material.folder_of(args) / "model.yaml"
+    path = folder / "model.yaml"
     if not args.dry_run:
         line = ", ".join(f"{slug}: {point:g}" for slug, point in found.items())
         path.write_text(model_edit.put_optional(path.read_text("utf-8"), "thresholds", f"{{{line}}}"), "utf-8")
