@@ -70,7 +70,13 @@ def store_real(function: str, data: Path, out: Path, split: str, shaded: str | N
 
 
 def run(args: argparse.Namespace) -> int:
-    """Fill the folder; the worst exit code of the processes."""
+    """Fill the folder; the worst exit code of the processes. Exits with the name of a folder that is not there."""
+    wanted = ("deeppcb",) if args.real or args.function.startswith("inner-layer") else ("artwork",)
+    for folder in (args.data, *(args.data / name for name in wanted)):
+        if not folder.is_dir():
+            raise SystemExit(
+                f"没有素材目录 / no folder {folder}: name it with --data; boards/README.md says what it holds"
+            )
     args.out.mkdir(parents=True, exist_ok=True)
     if args.real:
         write_description(args.out, store_real(args.function, args.data, args.out, args.split, args.shaded))

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 
-from training.weights import model_file
+from training.weights import function_versions, model_file
 from training.weights.model_file import ModelFileError
 
 Share = tuple[Path, float]
@@ -66,7 +66,9 @@ def average(parts: Sequence[Share]) -> onnx.ModelProto:
         if ".labels." in name:
             mean[name][alone] = value[alone]
     model_file.write_weights(first, mean)
-    model_file.update_metadata(first, provenance=provenance([one.get("provenance", "not known.") for one in metadata]))
+    newest = max((one.get("version", "") for one in metadata), key=function_versions.numbers)
+    learnt = provenance([one.get("provenance", "not known.") for one in metadata])
+    model_file.update_metadata(first, provenance=learnt, version=newest)
     return first
 
 
@@ -82,7 +84,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Of the command line."""
     parser.add_argument("parts", type=parse, nargs="+", metavar="MODEL.ONNX=SHARE")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--version", help="of the mean (default: the first file's)")
+    parser.add_argument("--version", help="of the mean (default: the newest of the files')")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -95,5 +97,5 @@ def run(args: argparse.Namespace) -> int:
         model_file.update_metadata(model, version=args.version)
     digest = model_file.save(model, args.out)
     model_file.announce(args.out, digest, model_file.metadata(model).get("version", ""))
-    print(f"wrote {args.out}; next: python -m training calibrate FUNCTION --model {args.out} --pool ...")
+    print(f"wrote {args.out}; next: python -m boards calibrate FUNCTION --model {args.out} --pool ...")
     return 0

@@ -97,5 +97,5 @@ def run(args: argparse.Namespace) -> int:
         learnt=(*([recipe.provenance] if rendered else []), *(f"Trained on {credit}." for credit in credits)),
     )
     path = train(plan, sources, args.out, args.start_from, args.workers)
-    print(f"wrote {path}; next: python -m training export {recipe.function} --checkpoint {path}")
+    print(f"wrote {path}; next: python -m boards export {recipe.function} --checkpoint {path}")
     return 0

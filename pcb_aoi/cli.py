@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import errno
 import importlib
+import importlib.metadata
+import importlib.util
 import io
 import os
 import select
@@ -73,6 +75,13 @@ def _run(arguments: list[str]) -> int:
             code = importlib.import_module(f"pcb_aoi.{module}")
             getattr(code, add_arguments)(command)
             command.set_defaults(run=getattr(code, run))
+    for entry in importlib.metadata.entry_points(group="pcb_aoi.commands"):
+        # Of other packages of this project, which import this one and not the other way; the functions' image has none.
+        if chosen in (entry.name, None) and importlib.util.find_spec(entry.module.partition(".")[0]):
+            code = entry.load()
+            command = commands.add_parser(entry.name, help=code.HELP, description=code.HELP)
+            code.add_arguments(command)
+            command.set_defaults(run=code.run)
     args = parser.parse_args(arguments)
     try:
         return int(args.run(args))

@@ -165,7 +165,9 @@ def test_the_version_stands_in_one_place() -> None:
     by_hand = re.compile(rf"pcb-aoi[\w-]*:\d+\.\d+\.\d+|pcb-aoi {re.escape(__version__)}|^version = \"", re.MULTILINE)
     for name in listed.splitlines():
         path = ROOT / name
-        if path.suffix in (".onnx", ".png", ".jpg") or re.fullmatch(r"functions/[\w-]+/function(-gpu)?\.yaml", name):
+        if path.suffix in (".onnx", ".png", ".jpg", ".zip") or re.fullmatch(
+            r"functions/[\w-]+/function(-gpu)?\.yaml", name
+        ):
             continue
         assert not by_hand.search(path.read_text("utf-8")), f"{name} has a version by hand"
 

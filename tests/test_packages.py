@@ -49,7 +49,6 @@ def test_imports_go_one_way(package: str) -> None:
         ("training.data.augment", "boards"),
         ("training.finetune", "boards"),
         ("training.measure.evaluate", "boards"),
-        ("training.measure.calibrate", "boards"),
         ("pcb_aoi.engine.detector", "training"),
     ],
 )

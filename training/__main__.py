@@ -1,4 +1,4 @@
-"""python -m training COMMAND: teach, calibrate and measure the weights of a function."""
+"""python -m training COMMAND: teach and measure the weights of a function."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import argparse
 import importlib
 import sys
 
+from pcb_aoi.errors import PcbAoiError
+
 COMMANDS = {
     "finetune": ("finetune", "teach shipped weights your own annotated images from CVAT"),
-    "calibrate": ("measure.calibrate", "find, on images kept aside, the score that gives each label its best F1"),
+    "calibrate": ("measure.own_thresholds", "find each label's threshold on your own annotated images"),
     "evaluate": ("measure.evaluate", "measure weights on pictures with known truth"),
-    "look": ("measure.pictures", "draw what a function finds on a folder of pictures"),
-    "export": ("weights.export", "write a checkpoint as model.onnx, with its metadata"),
 }
 
 
@@ -30,11 +30,9 @@ def main() -> int:
     )
     module.add_arguments(own)
     arguments = own.parse_args(sys.argv[2:])
-    from training.told import TOLD  # --help needs none of what this imports
-
     try:
         return int(module.run(arguments))
-    except TOLD as error:
+    except PcbAoiError as error:
         raise SystemExit(f"{error}") from None
 
 

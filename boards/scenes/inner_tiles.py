@@ -173,12 +173,16 @@ def render_tile(
 ) -> Scene:
     """Tile `number` of a pool; `names` are the DeepPCB images that may be used, none with `layers` of real artwork.
 
+    Without either, all artwork is generated.
+
     The split `test` takes optics, colours and grain from ranges that training never draws; of the others, half of the
     looks are at the edge of training's.
     """
     rng, held_out = np.random.default_rng((seed + SEEDS[split], number)), split == "test"
     beside_real = not held_out and not layers
     kinds = CLEAN_KINDS if layers else BESIDE_REAL_KINDS if beside_real else KINDS
+    if not names and not layers:
+        kinds = {"procedural": 1.0}
     looks = BESIDE_REAL_LOOKS if beside_real else LOOKS
     kind = str(rng.choice(list(kinds), p=list(kinds.values())))
     look_kind = str(rng.choice(list(looks), p=list(looks.values())))
@@ -188,7 +192,7 @@ def render_tile(
     look = Look.sample(rng, look_kind, held_out, edge)
     wanted = [] if rng.random() < CLEAN else [str(x) for x in rng.choice(LABELS, rng.poisson(PER_TILE), p=SHARES)]
     seeds = tuple(int(number) for number in rng.integers(2**62, size=5))
-    pitch, name = deeppcb.UM_PER_PX, "" if layers else str(rng.choice(names))
+    pitch, name = deeppcb.UM_PER_PX, str(rng.choice(names)) if names and not layers else ""
     coverage, mask = None, np.zeros((SIDE, SIDE), np.uint8)
     if kind == "shaded":
         coverage = coverage_of(deeppcb.read_grey(data / "images" / f"{name}.jpg"), rng.uniform(0.5, 1.0))

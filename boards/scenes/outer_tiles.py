@@ -79,12 +79,13 @@ def trails(board: RenderedBoard, clean: NDArray[np.uint8], long_labels: tuple[st
     return np.concatenate(found) if found else np.empty((0, 3), np.float32)
 
 
-def render_tile(function: str, data: Path, split: str, seed: int, number: int) -> Scene:
+def render_tile(function: str, data: Path | None, split: str, seed: int, number: int) -> Scene:
     """Tile `number` of a split; it depends on function, split, seed and number alone.
 
     train, calibration: artwork of the training families (windows of the two may overlap) and generated, each of its own
     seeds. Half of either in looks at the edge of the range.
     test: artwork of families never trained on, looks from ranges that training never draws.
+    Without `data` all artwork is generated, and all shapes are invented.
     """
     held_out = split == "test"
     key = (seed, SEEDS[split], sorted(PROCESSES).index(function), number)
@@ -96,10 +97,10 @@ def render_tile(function: str, data: Path, split: str, seed: int, number: int) -
     edge = EDGE[split] > 0 and rng.random() < EDGE[split]
     look = Look.sample(rng, kind, held_out, edge)
     window = None
-    if rng.random() < REAL_ARTWORK:
+    if rng.random() < REAL_ARTWORK and data:
         layers = artwork(data / "artwork", held_out)
         window = layers[int(rng.integers(len(layers)))].crop((SIDE, SIDE), pitch, rng)
-    shapes = ShapeBank.load(data / "meiwei-masks", held_out) if function == "gold-osp" else None
+    shapes = ShapeBank.load(data / "meiwei-masks", held_out) if function == "gold-osp" and data else None
     rate = 0.0 if rng.random() < CLEAN[split] else PER_MEGAPIXEL[split]
     own = np.random.default_rng(int(rng.integers(2**62)))
     # Last, and without a draw where there is no such share: the boards are otherwise those of before.

@@ -14,6 +14,7 @@ from xml.etree import ElementTree
 
 from pcb_aoi.config import spelling
 from pcb_aoi.config.labelmap import TYPES, Label, Labelmap, Text
+from pcb_aoi.config.safe_xml import has_document_type
 from pcb_aoi.errors import ConfigError
 
 SHAPED = {"rectangle": "rectangle", "polygon": "polygon", "mask": "polygon"}
@@ -93,6 +94,8 @@ def _of_json(data: Any) -> list[ProjectLabel]:  # noqa: ANN401 - JSON of unknown
 
 
 def _of_xml(data: bytes) -> list[ProjectLabel]:
+    if has_document_type(data):
+        raise ValueError("CVAT writes no document type")
     labels = ElementTree.fromstring(data).findall("./meta//labels/label")
     return [
         ProjectLabel(

@@ -1,15 +1,17 @@
 """Rendered training boards: the number decides, trails lie where the defect shows, and reading gives back writing."""
 
+import argparse
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
+from boards import pool
 from boards.process.inner_layer import LABELS
 from boards.scenes import inner_tiles
 from training.data.scene import Scene
-from training.data.store import Pool, write_scene
+from training.data.store import NoBoards, Pool, write_scene
 
 
 @pytest.fixture(scope="module")
@@ -62,8 +64,18 @@ def test_reading_gives_back_what_was_written(data: Path, tmp_path: Path) -> None
 
 
 def test_an_empty_pool_says_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="boards pool"):
+    with pytest.raises(NoBoards, match="boards pool"):
         Pool(tmp_path).draw(np.random.default_rng(0))
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    parser = argparse.ArgumentParser()
+    pool.add_arguments(parser)
+    out = tmp_path / "out"
+    for data, complaint in ((tmp_path / "absent", "absent: name it with --data"), (tmp_path, "deeppcb")):
+        command = ["inner-layer", "--data", str(data), "--out", str(out), "--real", "--split", "test"]
+        with pytest.raises(SystemExit, match=complaint):
+            pool.run(parser.parse_args(command))
 
 
 def test_long_scratches_find_a_place_before_short_ones() -> None:

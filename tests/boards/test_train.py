@@ -16,12 +16,13 @@ from training_exports import Item, unpacked, yolo
 onnx = pytest.importorskip("onnx", reason="needs onnx")
 torch = pytest.importorskip("torch", reason="needs the extra `train` (torch)")
 
+from boards import checkpoint as checkpoint_file
 from boards import recipes, train
 from pcb_aoi.engine import polarity
 from training.data.batches import ITERATIONS, TrainingPlan
 from training.net import starting_weights, warm_start
 from training.net.architecture import BLOCKS, Net
-from training.weights import export, model_file
+from training.weights import export, function_versions, model_file
 
 ROOT = Path(__file__).resolve().parents[2]
 LABEL_MAP = ROOT / "labelmaps" / "published" / "pcb-ind.yaml"
@@ -65,13 +66,15 @@ def test_one_command_trains_shipped_weights_on_a_published_set(
     detector, slugs = export.load_detector(checkpoint)
     assert slugs == recipes.get(function).slugs
     exported = tmp_path / "exported.onnx"
-    arguments = argparse.Namespace(function=function, checkpoint=checkpoint, out=exported, version="1.0.0")
-    assert export.run(arguments) == 0
+    arguments = argparse.Namespace(function=function, checkpoint=checkpoint, out=exported, version=None)
+    assert checkpoint_file.run(arguments) == 0
+    shipped = function_versions.next_version(Path("functions") / function)
+    assert model_file.metadata(onnx.load(exported))["version"] == shipped  # what model.yaml will announce
     assert polarity.bright_copper(model_file.metadata(onnx.load(exported))) == bright_copper
     own, given = detector.lateral8.weight, warm_start.load(file)[0].lateral8.weight
     assert (own - given).abs().max() < 1e-2  # what it started from, whatever the labels
     credit = "Trained on PCB-IND v4 (CC BY 4.0: Yan, H. et al., Zenodo 10.5281/zenodo.19723114)."
-    assert export.provenance(checkpoint) == f"{credit} Before that: Made up."
+    assert checkpoint_file.provenance(checkpoint) == f"{credit} Before that: Made up."
 
 
 @pytest.mark.parametrize(

@@ -86,7 +86,7 @@ def test_any_boxes_round_trip(items: list[Item], form: str, tmp_path: Path) -> N
         assert scene.image.shape == (item.height, item.width)
         # Two decimals in CVAT's XML, six of a share in YOLO.
         assert np.allclose(scene.boxes, np.array([box[1:] for box in item.boxes]).reshape(-1, 4), atol=0.011)
-        assert scene.labels.tolist() == [NAMES.index(box[0]) for box in item.boxes]
+        assert scene.labels.tolist() == [NAMES.indices([box[0]])[0] for box in item.boxes]
 
 
 @pytest.mark.parametrize("form", WRITERS)

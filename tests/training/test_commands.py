@@ -30,15 +30,20 @@ def test_a_command_explains_itself(package, command, monkeypatch, capsys) -> Non
     [
         (["--data", "absent.zip"], "absent.zip: no such file"),
         (["--pool", "absent"], "absent 里没有板图"),
-        ([], "give --pool DIR"),
+        ([], "no pictures"),
         (["--data", "{tmp}", "--label", "x"], "--label 'x'"),
     ],
 )
-@pytest.mark.parametrize("command", ["evaluate", "calibrate"])
-def test_what_the_user_can_put_right_is_told_in_a_line(
-    command: str, more: list[str], complaint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("package", "command"), [(training.__main__, "evaluate"), (boards.__main__, "calibrate")])
+def test_what_the_user_can_put_right_is_told_in_a_line(  # type: ignore[no-untyped-def]
+    package,  # noqa: ANN001
+    command: str,
+    more: list[str],
+    complaint: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     options = [text.format(tmp=tmp_path) for text in more]
     monkeypatch.setattr(sys, "argv", ["x", command, "resin-plug", *options])
     with pytest.raises(SystemExit, match=complaint):
-        training.__main__.main()
+        package.main()

@@ -36,17 +36,17 @@ def detections(rows: list[tuple[tuple[int, int, int, int], int, float]]) -> Dete
 
 
 @given(st.lists(st.tuples(defects, called), max_size=3), st.sampled_from([0.0, 0.5, 0.95]))
-def test_rows_hold_the_defects_and_columns_the_calls(
+def test_rows_hold_the_calls_and_columns_the_defects(
     images: list[tuple[list, list]],  # type: ignore[type-arg]
     threshold: float,
 ) -> None:
     scenes, results = [scene(truth) for truth, _ in images], [detections(calls) for _, calls in images]
     table = confusion(scenes, results, LABELS, threshold)
     for label in range(LABELS):
-        assert table[label].sum() == sum(int((one.labels == label).sum()) for one in scenes)
+        assert table[:, label].sum() == sum(int((one.labels == label).sum()) for one in scenes)
         kept = sum(int(((one.labels == label) & (one.scores >= threshold)).sum()) for one in results)
-        assert table[:, label].sum() == kept
-    assert table[LABELS, LABELS] == 0
+        assert table[label].sum() == kept
+    assert not table[LABELS, LABELS:].any()
 
 
 @given(defects)
@@ -62,8 +62,7 @@ def test_names_of_the_labels_do_not_matter(truth: list, calls: list, new: list[i
     renamed = [(place, new[label]) for place, label in truth]
     recalled = [(place, new[label], score) for place, label, score in calls]
     other = confusion([scene(renamed)], [detections(recalled)], LABELS)
-    order = [*new, LABELS]
-    assert np.array_equal(table, other[np.ix_(order, order)])
+    assert np.array_equal(table, other[np.ix_([*new, LABELS], [*new, LABELS, LABELS + 1])])
 
 
 def test_a_wrong_label_an_escape_a_false_call_and_a_second_call() -> None:
@@ -75,8 +74,28 @@ def test_a_wrong_label_an_escape_a_false_call_and_a_second_call() -> None:
         ((0, 50, 20, 20), 2, 0.4),  # under the threshold: an escape
         ((50, 50, 20, 20), 2, 0.6),  # nothing there
     ]
-    expected = [[0, 1, 0, 0], [0, 1, 0, 0], [0, 0, 0, 1], [1, 0, 1, 0]]
+    expected = [[0, 0, 0, 1, 0], [1, 1, 0, 0, 0], [0, 0, 0, 1, 0], [0, 0, 1, 0, 0]]
     assert confusion([truth], [detections(calls)], LABELS).tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("call", "label", "column"),
+    [
+        ((0, 0, 20, 8), 0, LABELS + 1),  # IoU 0.4: the defect is missed, the box is loose
+        ((0, 0, 20, 1), 0, LABELS),  # IoU 0.05: called on nothing
+        ((0, 0, 20, 8), 1, LABELS),  # another label
+    ],
+)
+def test_a_loose_box_of_the_right_label_is_told_from_a_call_on_nothing(
+    call: tuple[int, int, int, int], label: int, column: int
+) -> None:
+    table = confusion([scene([((0, 0, 20, 20), 0)])], [detections([(call, label, 0.9)])], LABELS)
+    assert table[label, column] == 1
+    assert table[LABELS, 0] == 1
+    assert table.sum() == 2
+    # A second call on a defect that another has found is none with a loose box.
+    found = [(call, label, 0.8), ((0, 0, 20, 20), 0, 0.9)]
+    assert confusion([scene([((0, 0, 20, 20), 0)])], [detections(found)], LABELS)[:, LABELS + 1].sum() == 0
 
 
 def test_a_call_on_a_hidden_defect_is_neither_right_nor_wrong() -> None:

@@ -37,15 +37,13 @@ def spelled(scene: Scene) -> list[str]:
 
 def test_labels_in_any_spelling_and_rules_for_the_others() -> None:
     for name in ("open", "开路", "Open", "OPEN", "断路", "ｏｐｅｎ", " open "):
-        assert NAMES.index(name) == 0
-    assert NAMES.slugs[NAMES.index("Mouse_Bite")] == "nick"
-    assert NAMES.slugs[NAMES.index("hole-breakout")] == "hole_breakout"
-    with pytest.raises(UnknownLabelError, match=r"'蚀刻不良'.*open 开路.*scratch 刮花.*--label '蚀刻不良=SLUG'"):
-        NAMES.index("蚀刻不良")
+        assert NAMES.indices([name])[0] == 0
+    assert NAMES.slugs[NAMES.indices(["Mouse_Bite"])[0]] == "nick"
+    assert NAMES.slugs[NAMES.indices(["hole-breakout"])[0]] == "hole_breakout"
     names = NAMES.with_rules(["蚀刻不良=残铜", "a=b=open", "OK="])
-    assert names.slugs[names.index("蚀刻不良")] == "residual_copper"
-    assert names.index("A=B") == 0
-    assert names.index("ok") == IGNORED
+    assert names.slugs[names.indices(["蚀刻不良"])[0]] == "residual_copper"
+    assert names.indices(["A=B"])[0] == 0
+    assert names.indices(["ok"])[0] == IGNORED
     for rule in ("x", "=open", "x=nonsense"):
         with pytest.raises(UnknownLabelError):
             NAMES.with_rules([rule])
@@ -58,7 +56,20 @@ def test_every_name_of_every_labelmap_is_its_own(path: Path) -> None:
     names = Names.load(path)
     for label in Labelmap.load(path).labels:
         for name in (label.slug, label.name.zh, label.name.en, *label.aliases):
-            assert names.slugs[names.index(name)] == label.slug
+            assert names.slugs[names.indices([name])[0]] == label.slug
+
+
+def test_unknown_labels_are_all_named_at_once_with_what_to_do(tmp_path: Path) -> None:
+    boxes = (("蚀刻不良", 1, 2, 30, 40), ("kailu", 1, 1, 9, 9), ("open", 1, 1, 9, 9))
+    paths = [zipped(tmp_path / f"{i}.zip", coco([Item("a.png", 60 + i, boxes=boxes[i:])])) for i in (0, 1)]
+    with pytest.raises(UnknownLabelError) as caught:
+        index(paths, NAMES)
+    lines = str(caught.value).splitlines()
+    assert lines[0].endswith("蚀刻不良 (1), kailu (2)")
+    assert "open 开路" in lines[1]
+    assert "--label '蚀刻不良=SLUG' --label kailu=open" in lines[2]  # pinyin proposes; it does not decide
+    assert "--label '蚀刻不良=' --label kailu=" in lines[3]
+    assert "labelmaps/acid-outer-layer.yaml" in lines[4]
 
 
 def test_an_unknown_label_ends_the_reading_unless_it_is_ignored(tmp_path: Path) -> None:
@@ -73,7 +84,7 @@ def test_an_unknown_label_ends_the_reading_unless_it_is_ignored(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("members", "complaint"),
     [
-        ({"readme.txt": b"x"}, "no COCO 1.0"),
+        ({"readme.txt": b"x"}, "no known format"),
         (coco(ITEMS) | yolo(ITEMS), "COCO 1.0 and Ultralytics"),
         ({"annotations.xml": cvat_xml('<track id="0" label="x"></track>')}, "CVAT for video"),
         ({"annotations.xml": cvat_xml("")[:-20]}, "not XML"),

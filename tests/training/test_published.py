@@ -13,7 +13,7 @@ from training_exports import Item, coco, pictures, unpacked, yolo, zipped
 
 from pcb_aoi.errors import ConfigError
 from training.annotated import export_options
-from training.annotated.annotations import AnnotationError
+from training.annotated.annotations import AnnotationError, Report, decode_entry
 from training.annotated.label_names import Names, UnknownLabelError
 from training.data.scene import IGNORED, Scene
 
@@ -40,7 +40,8 @@ def load(folder: Path, name: str, subset: str | None, labelmap: Path = ACID) -> 
     export_options.add_arguments(parser)
     more = [] if subset is None else ["--subset", subset]
     args = parser.parse_args(["--data", str(folder), "--label-map", str(MAPS[name]), *more])
-    return list(export_options.scenes(args, labelmap))
+    report = Report()
+    return [decode_entry(entry, report) for entry in export_options.entries(args, labelmap, report)]
 
 
 def dspcbsd() -> dict[str, bytes]:

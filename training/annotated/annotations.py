@@ -18,17 +18,23 @@ import numpy as np
 
 from pcb_aoi.engine.image import decode
 from pcb_aoi.errors import PcbAoiError
-from training.annotated import formats, yolo_format
+from training.annotated import json_formats, xml_formats, yolo_format
 from training.annotated.export_archive import Archive
 from training.annotated.formats import AnnotatedPicture, Export, FormatError
 from training.annotated.label_names import Names
 from training.data.scene import IGNORED, Scene
 
 MAX_MEGAPIXELS = 300.0  # as the functions' own limit
+KNOWN = (
+    "COCO 1.0, CVAT for images 1.1, Datumaro 1.0, LabelMe 3.0, Pascal VOC 1.1, Ultralytics YOLO (detection, "
+    "segmentation, oriented boxes) or YOLO 1.1"
+)
+# What these cannot carry is not in the export, and nothing in it says so.
+LOSSY = ("Pascal VOC 1.1", "Ultralytics YOLO 1.0", "YOLO 1.1")
 SMALLEST_PX = 1.0  # width or height under which a box is no box
 
 
-class AnnotationError(ValueError):
+class AnnotationError(PcbAoiError):
     """An image is missing, unreadable, of another size than annotated, or its name fits several files."""
 
 
@@ -64,34 +70,46 @@ class Report:
     def lines(self, slugs: tuple[str, ...]) -> list[str]:
         """The report for people."""
         labels = ", ".join(f"{slugs[i]} {count}" for i, count in sorted(self.boxes.items()))
+        lossy = [form for form in LOSSY if form in self.formats] if self.clean else []
         return [
             f"{self.images} images ({self.clean} without defects) from {', '.join(dict.fromkeys(self.formats))}",
             f"defects: {labels or 'none'}; ignored {self.ignored}, dropped as outside or empty {self.dropped}"
             + "".join(f", left out {count} {kind}" for kind, count in sorted(self.left_out.items()))
             + (f"; {self.repeated} images were given twice" if self.repeated else ""),
+            *(
+                f"注意 / note: {form} leaves out shapes that it cannot carry; an image of such shapes alone counts "
+                "as a good board. CVAT for images 1.1 carries all of them"
+                for form in lossy
+            ),
         ]
 
 
 def read_export(archive: Archive) -> Export:
     """Recognise and read an export; raises FormatError."""
     found: list[Export] = []
-    documents = {n: formats.load_json(archive, n) for n in archive.members if n.lower().endswith(".json")}
-    coco = {name: data for name, data in documents.items() if formats.is_coco(data)}
-    if coco:
-        found.append(formats.read_coco(archive, coco))
-    sheets = [name for name in archive.members if name.lower().endswith(".xml") and formats.is_cvat(archive, name)]
-    if sheets:
-        found.append(formats.read_cvat(archive, sheets))
+    ends: dict[str, list[str]] = defaultdict(list)
     for name in archive.members:
-        if PurePosixPath(name).suffix.lower() in (".yaml", ".yml"):
-            data = yolo_format.load_yaml(archive, name)
-            if data is not None:
-                found.append(yolo_format.read_yolo(archive, name, data))
+        ends[PurePosixPath(name).suffix.lower()].append(name)
+    documents = {name: json_formats.load_json(archive, name) for name in ends[".json"]}
+    for is_one, read_documents in (
+        (json_formats.is_coco, json_formats.read_coco),
+        (json_formats.is_datumaro, json_formats.read_datumaro),
+    ):
+        if own := {name: data for name, data in documents.items() if is_one(data)}:
+            found.append(read_documents(archive, own))
+    for is_sheet, read_sheets in (
+        (xml_formats.is_cvat, xml_formats.read_cvat),
+        (xml_formats.is_per_image, xml_formats.read_per_image),
+    ):
+        if sheets := [name for name in ends[".xml"] if is_sheet(archive, name)]:
+            found.append(read_sheets(archive, sheets))
+    for name in ends[".yaml"] + ends[".yml"]:
+        data = yolo_format.load_yaml(archive, name)
+        if data is not None:
+            found.append(yolo_format.read_yolo(archive, name, data))
+    found += [yolo_format.read_yolo11(archive, name) for name in ends[".data"] if name.endswith("obj.data")]
     if not found:
-        raise FormatError(
-            f"{archive.path}: no COCO 1.0 (annotations/*.json), CVAT for images 1.1 (annotations.xml) or Ultralytics "
-            "YOLO Detection 1.0 (data.yaml) in it; export the task again in one of these formats"
-        )
+        raise FormatError(f"{archive.path}: 不认识的格式 / of no known format; export the task again as {KNOWN}")
     if len(found) > 1:
         raise FormatError(f"{archive.path}: holds {' and '.join(one.format for one in found)}; give one of them")
     return found[0]
@@ -152,14 +170,15 @@ def index(
     extra = [Archive.open(images)] if images else []
     found: dict[str, Entry] = {}
     missing: list[str] = []
-    for path in exports:
-        archive = Archive.open(path)
-        export = read_export(archive)
+    read = [(archive, read_export(archive)) for archive in map(Archive.open, exports)]
+    chosen = [_of_subset(export, subset, archive.path) for archive, export in read]
+    names.check(Counter(label for pictures in chosen for one in pictures for label in one.labels))
+    for (archive, export), pictures in zip(read, chosen, strict=True):
         report.formats.append(export.format)
         report.left_out += export.left_out
         own, other = Finder([archive]), Finder(extra)
         taken: dict[tuple[Path, str], str] = {}
-        for picture in _of_subset(export, subset, path):
+        for picture in pictures:
             labels = names.indices(picture.labels)
             place = own.find(picture) or other.find(picture)
             if place is None:

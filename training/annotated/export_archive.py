@@ -12,10 +12,12 @@ from functools import cached_property, lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Self
 
+from pcb_aoi.errors import PcbAoiError
+
 LARGEST_MIB = 1024  # of one member: a panel scan fits, a bomb does not
 
 
-class ArchiveError(ValueError):
+class ArchiveError(PcbAoiError):
     """Not a folder, not a readable .zip, or a .zip that no annotation tool writes; names the file."""
 
 

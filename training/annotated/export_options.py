@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 
 from pcb_aoi.config.model_config import ModelConfig
-from training.annotated.annotations import Entry, Report, decode_entry, index
+from training.annotated.annotations import Entry, Report, index
 from training.annotated.label_names import Names
-from training.data.scene import Scene
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="EXPORT",
-        help="annotated images, .zip or folder: COCO 1.0, CVAT for images 1.1 or Ultralytics YOLO; may be repeated",
+        help="annotated images, .zip or folder, as CVAT exports them; may be repeated",
     )
     parser.add_argument("--images", type=Path, help="folder or .zip of the images, if the export has none")
     parser.add_argument(
@@ -32,23 +31,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--subset", help="only this part of the export, for example val2017 (default: all of it)")
 
 
-def names_of(args: argparse.Namespace, labelmap: Path) -> Names:
+def names_of(args: argparse.Namespace, labelmap: Path, slugs: Sequence[str] | None = None) -> Names:
     """What labels may be called, after --label-map and --label; raises UnknownLabelError, ConfigError."""
     # A labelmap may hold more labels than the weights have outputs; their order is that of model.yaml.
     config = ModelConfig.load(labelmap.parents[1] / "functions" / labelmap.stem / "model.yaml")
-    names = Names.load(labelmap, config.slugs)
+    names = Names.load(labelmap, config.slugs if slugs is None else slugs)
     if args.label_map:
         names = names.with_map(args.label_map)
     return names.with_rules(args.label)
 
 
-def entries(args: argparse.Namespace, labelmap: Path, report: Report) -> list[Entry]:
-    """All images that --data names, not yet decoded; for what it raises see `index`."""
-    return index(args.data, names_of(args, labelmap), args.images, report, args.subset)
-
-
-def scenes(args: argparse.Namespace, labelmap: Path) -> Iterator[Scene]:
-    """The same images one by one; for what it raises see `index` and `decode_entry`."""
-    report = Report()
-    for entry in entries(args, labelmap, report):
-        yield decode_entry(entry, report)
+def entries(
+    args: argparse.Namespace, labelmap: Path, report: Report, slugs: Sequence[str] | None = None
+) -> list[Entry]:
+    """All images that --data names, not yet decoded, with the labels of the weights, or `slugs`; raises as `index`."""
+    return index(args.data, names_of(args, labelmap, slugs), args.images, report, args.subset)

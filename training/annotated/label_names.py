@@ -2,58 +2,54 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
-from pcb_aoi.config import yaml_file
+from pcb_aoi.config import spelling, yaml_file
+from pcb_aoi.config.classes import plain
 from pcb_aoi.config.labelmap import Labelmap
-from pcb_aoi.errors import ConfigError
+from pcb_aoi.errors import ConfigError, PcbAoiError
 from training.data.scene import IGNORED
 
 
-class UnknownLabelError(ValueError):
-    """A label that the function does not have; names it, the known ones and the way out."""
-
-
-def plain(name: str) -> str:
-    """A name without its case, its width and the way its words are joined: `Ｍouse-Bite` -> `mouse bite`."""
-    return re.sub(r"[\s_-]+", " ", unicodedata.normalize("NFKC", name).casefold()).strip()
+class UnknownLabelError(PcbAoiError):
+    """Labels that the function does not have; names them, the known ones and the ways out."""
 
 
 @dataclass(frozen=True)
 class Names:
     """What a function's labels may be called."""
 
-    function: str
-    slugs: tuple[str, ...]
-    shown: tuple[str, ...]  # slug and Chinese name, for messages
-    known: dict[str, int] = field(default_factory=dict)  # plain name -> index of the slug, or IGNORED
+    labelmap: Labelmap
+    known: Mapping[str, int]  # plain name -> index of the slug, or IGNORED
 
     @classmethod
     def load(cls, labelmap: Path, slugs: Sequence[str] | None = None) -> Self:
-        """Read a labelmap, of it the labels `slugs` in this order or all; a name beats another label's alias.
+        """Read a labelmap, of it the labels `slugs` in this order or all.
 
         Raises:
             ConfigError: it is no labelmap, or lacks one of `slugs`.
         """
         content = Labelmap.load(labelmap)
-        if slugs is not None:
-            content = content.only(slugs)
+        return cls.of(content if slugs is None else content.only(slugs))
+
+    @classmethod
+    def of(cls, content: Labelmap) -> Self:
+        """What a labelmap says; a name beats another label's alias."""
         known = {plain(alias): i for i, label in enumerate(content.labels) for alias in label.aliases}
         known |= {plain(label.general): i for i, label in enumerate(content.labels) if label.general is not None}
         known |= {plain(n): i for i, x in enumerate(content.labels) for n in (x.name.en, x.name.zh, x.slug)}
-        return cls(
-            content.function,
-            tuple(x.slug for x in content.labels),
-            tuple(f"{x.slug} {x.name.zh}" for x in content.labels),
-            known,
-        )
+        return cls(content, known)
 
-    def with_rules(self, rules: list[str]) -> Names:
+    @property
+    def slugs(self) -> tuple[str, ...]:
+        """The labels, in class order."""
+        return tuple(label.slug for label in self.labelmap.labels)
+
+    def with_rules(self, rules: list[str]) -> Self:
         """Add `name=slug` (the slug may be any known name) and `name=`, whose boxes teach nothing.
 
         Raises:
@@ -64,10 +60,11 @@ class Names:
             name, separator, target = rule.rpartition("=")
             if not separator or not name.strip():
                 raise UnknownLabelError(f"--label {rule!r}: expected 名称=slug / name=slug, or name= to ignore it")
-            known[plain(name)] = self.index(target) if target.strip() else IGNORED
-        return Names(self.function, self.slugs, self.shown, known)
+            self.check({target: 1} if target.strip() else {})
+            known[plain(name)] = self.known[plain(target)] if target.strip() else IGNORED
+        return replace(self, known=known)
 
-    def with_map(self, path: Path) -> Names:
+    def with_map(self, path: Path) -> Self:
         """Add the names of a file of labelmaps/published; those of labels that the function lacks are to be ignored.
 
         Raises:
@@ -77,20 +74,28 @@ class Names:
         labels = content["labels"]
         if not isinstance(labels, dict):
             raise ConfigError(f"{path}: labels must be a mapping of class names to slugs, or null")
-        known = dict(self.known)
-        for name, slug in labels.items():
-            known[plain(str(name))] = self.slugs.index(slug) if slug in self.slugs else IGNORED
-        return Names(self.function, self.slugs, self.shown, known)
+        given = {str(name): self.slugs.index(slug) if slug in self.slugs else IGNORED for name, slug in labels.items()}
+        return replace(self, known={**self.known, **{plain(name): index for name, index in given.items()}})
 
-    def index(self, name: str) -> int:
-        """Place of a label among the slugs, or IGNORED; raises UnknownLabelError."""
-        if plain(name) not in self.known:
-            raise UnknownLabelError(
-                f"未知标签 / unknown label {name!r}; {self.function} has: {', '.join(self.shown)}. "
-                f"Map it with --label '{name}=SLUG', or ignore it with --label '{name}='"
-            )
-        return self.known[plain(name)]
+    def check(self, names: Mapping[str, int]) -> None:
+        """Raise UnknownLabelError, which names all of these labels (name -> boxes) that nothing explains."""
+        unknown = {name: count for name, count in names.items() if plain(name) not in self.known}
+        if not unknown:
+            return
+        proposed = spelling.propose(dict(enumerate(unknown)), self.labelmap)
+        slugs = [found.slugs[0] if len(found.slugs) == 1 else "SLUG" for found in proposed.values()]
+        rules = [f"--label {shlex.quote(f'{name}={slug}')}" for name, slug in zip(unknown, slugs, strict=True)]
+        ignored = [f"--label {shlex.quote(f'{name}=')}" for name in unknown]
+        raise UnknownLabelError(
+            f"未知标签 / unknown labels: {', '.join(f'{name} ({count})' for name, count in unknown.items())}\n"
+            f"  {self.labelmap.function} 有 / has: "
+            f"{', '.join(f'{label.slug} {label.name.zh}' for label in self.labelmap.labels)}\n"
+            f"  对应 / to map them:    {' '.join(rules)}\n"
+            f"  忽略 / to ignore them: {' '.join(ignored)}\n"
+            f"  新增 / to add them: 写进 / write them into labelmaps/{self.labelmap.function}.yaml and run this again; "
+            "finetune 为新标签增加输出 / finetune gives the net an output for each"
+        )
 
     def indices(self, names: list[str]) -> list[int]:
-        """`index` of each name; raises UnknownLabelError."""
-        return [self.index(name) for name in names]
+        """Places of labels among the slugs, or IGNORED; all of them passed `check`."""
+        return [self.known[plain(name)] for name in names]

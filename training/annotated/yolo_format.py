@@ -1,6 +1,8 @@
-"""Ultralytics YOLO Detection 1.0: data.yaml, images/<subset>/, labels/<subset>/, lists such as train.txt.
+"""Ultralytics YOLO 1.0 (detection, segmentation, oriented boxes: data.yaml, images/, labels/) and YOLO 1.1 (obj.data).
 
-A subset is a folder or a list of image paths. CVAT exports without images too: then labels/ and the lists are all.
+A subset is a folder or a list of image paths. CVAT exports without images too: then label files and lists are all.
+CVAT writes `data/` before the paths of its lists, and no label file for an image without shapes. So a label file that
+no image claims means that the export is not understood: it is refused, or its images would pass for good boards.
 """
 
 from __future__ import annotations
@@ -40,10 +42,59 @@ def read_yolo(archive: Archive, member: str, data: dict[str, Any]) -> Export:
             continue
         for entry in [value] if isinstance(value, str) else value if isinstance(value, list) else []:
             place = _locate(archive, folder, data.get("path"), str(entry))
-            pictures += [read_image(archive, image, str(subset), names) for image in list_images(archive, place)]
+            pictures += [
+                read_image(archive, image, label_path(image), str(subset), names)
+                for image in list_images(archive, place)
+            ]
     if not pictures:
         raise FormatError(f"{where}: none of its subsets names an image or a label file of the export")
-    return Export("Ultralytics YOLO Detection 1.0", pictures)
+    return _claimed(archive, "Ultralytics YOLO 1.0", pictures)
+
+
+def read_yolo11(archive: Archive, member: str) -> Export:
+    """YOLO 1.1: `member` is obj.data, which names a file of labels and lists of images; raises FormatError."""
+    lines = [line.partition("=") for line in _lines(archive, member)]
+    entries = {key.strip(): value.strip() for key, _, value in lines}
+    where, folder = f"{archive.path}: {archive.prefix}{member}", posixpath.dirname(member)
+    listed = _listed(archive, folder, entries.get("names", "obj.names"))
+    if listed not in archive.names:
+        raise FormatError(f"{where}: {listed} is missing, the names of its classes")
+    names = dict(enumerate(_lines(archive, listed)))
+    pictures = []
+    for subset in sorted(entries.keys() - {"names", "classes", "backup"}):
+        for image in list_images(archive, _listed(archive, folder, entries[subset])):
+            label = f"{posixpath.splitext(image)[0]}.txt"
+            pictures.append(read_image(archive, image, label, subset, names))
+    if not pictures:
+        raise FormatError(f"{where}: its lists name no image")
+    return _claimed(archive, "YOLO 1.1", pictures)
+
+
+def _lines(archive: Archive, member: str) -> list[str]:
+    text = archive.read(member).decode("utf-8-sig", "replace")
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def _claimed(archive: Archive, form: str, pictures: list[AnnotatedPicture]) -> Export:
+    """The export, if each label file belongs to one of the pictures; raises FormatError."""
+    claimed = {picture.source for picture in pictures}
+    left = [name for name in archive.members if name.endswith(".txt") and name not in claimed]
+    left = [name for name in left if _is_label_file(archive, name)]
+    if left:
+        raise FormatError(
+            f"{archive.path}: {len(left)} 个标注文件不属于任何图片 / label files belong to no image of its lists: "
+            f"{', '.join(left[:3])}{', ...' if left[3:] else ''}; export again, with images"
+        )
+    return Export(form, pictures)
+
+
+def _is_label_file(archive: Archive, member: str) -> bool:
+    """Whether a .txt holds boxes: a class number and four coordinates or more a line."""
+    try:
+        rows = [[float(value) for value in line.split()] for line in _lines(archive, member)[:3]]
+    except ValueError:
+        return False
+    return bool(rows) and all(len(row) >= 5 for row in rows)
 
 
 def class_names(names: object, where: str) -> dict[int, str]:
@@ -64,14 +115,22 @@ def _locate(archive: Archive, folder: str, root: object, entry: str) -> str:
     return tries[-1]
 
 
+def _listed(archive: Archive, folder: str, line: str) -> str:
+    """The path of a file that another one names: CVAT writes `data/` before it, other tools a path of their disk."""
+    parts = PurePosixPath(posixpath.normpath(posixpath.join(folder, line.replace("\\", "/")))).parts
+    tries = [posixpath.join(*parts[i:]) for i in range(len(parts))]
+    for path in tries:
+        if archive.names & {path, label_path(path), f"{posixpath.splitext(path)[0]}.txt"}:
+            return path
+    return tries[1] if parts[0] == "data" and len(tries) > 1 else tries[0]
+
+
 def list_images(archive: Archive, path: str) -> list[str]:
     """The images of a list file or folder, and those of which there are labels alone (without a suffix)."""
     if path.endswith(".txt"):
         if path not in archive.names:
             return []
-        lines = archive.read(path).decode("utf-8-sig", "replace").splitlines()
-        folder = posixpath.dirname(path)
-        return [posixpath.normpath(posixpath.join(folder, line.strip())) for line in lines if line.strip()]
+        return [_listed(archive, posixpath.dirname(path), line) for line in _lines(archive, path)]
     images = [n for n in archive.members if n.startswith(f"{path}/") and PurePosixPath(n).suffix.lower() in SUFFIXES]
     labels = label_path(f"{path}/x").removesuffix("x.txt")
     listed = [name for name in archive.members if name.startswith(labels) and name.endswith(".txt")]
@@ -92,14 +151,13 @@ def label_path(image: str) -> str:
     return posixpath.join(*parts)
 
 
-def read_image(archive: Archive, image: str, subset: str, names: dict[int, str]) -> AnnotatedPicture:
+def read_image(archive: Archive, image: str, label: str, subset: str, names: dict[int, str]) -> AnnotatedPicture:
     """One image and its label file; without one it is a clean board."""
     parts = PurePosixPath(image).parts
-    start = max((i + 1 for i, part in enumerate(parts[:-1]) if part == "images"), default=0)
-    if start and len(parts) > start + 1:  # images/<subset>/...
+    start = max((i + 1 for i, part in enumerate(parts[:-1]) if part == "images" or part.startswith("obj_")), default=0)
+    if start and parts[start - 1] == "images" and len(parts) > start + 1:  # images/<subset>/...
         subset, start = parts[start], start + 1
-    picture = AnnotatedPicture(posixpath.join(*parts[start:]), subset, relative=True)
-    label = label_path(image)
+    picture = AnnotatedPicture(posixpath.join(*parts[start:]), subset, relative=True, source=label)
     if label not in archive.names:
         return picture
     for number, line in enumerate(archive.read(label).decode("utf-8-sig", "replace").splitlines(), 1):
@@ -111,7 +169,7 @@ def read_image(archive: Archive, image: str, subset: str, names: dict[int, str])
             kind, values = int(fields[0]), [float(value) for value in fields[1:]]
             points = _points(values)
         except ValueError:
-            raise FormatError(f"{where}: expected `class x y width height`, got {line[:80]!r}") from None
+            raise FormatError(f"{where}: expected `class x y width height` or an outline, got {line[:80]!r}") from None
         if kind not in names:
             raise FormatError(f"{where}: class {kind} is not in data.yaml, which has {sorted(names)}")
         picture.add(names[kind], points, where)

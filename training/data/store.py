@@ -14,13 +14,14 @@ from typing import Any
 
 import numpy as np
 
+from pcb_aoi.errors import PcbAoiError
 from training.data.scene import Scene
 
 DESCRIPTION = "pool.json"
 KEPT = 256  # scenes of a Stored that stay in memory, 1 to 5 MiB each
 
 
-class NoBoards(FileNotFoundError):
+class NoBoards(PcbAoiError):
     """A folder of scenes has none; names it and the cure."""
 
 

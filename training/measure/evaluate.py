@@ -1,13 +1,13 @@
 """Measure a function's weights on pictures with known truth, through the engine that serves them.
 
-    python -m training evaluate acid-outer-layer --pool runs/test            # boards by `python -m boards pool`
-    python -m training evaluate acid-outer-layer --data export.zip           # your own, annotated in CVAT
+    pcb-aoi evaluate acid-outer-layer --data export.zip                      # your own, annotated in CVAT
+    pcb-aoi evaluate acid-outer-layer --data export.zip --cvat http://cvat:8080
     python -m training evaluate acid-outer-layer --pool runs/test --json results/acid-outer-layer.json
-    python -m training evaluate acid-outer-layer --pool runs/test --plots out/plots
 
-Prints mAP@0.5 and 0.5:0.95 and, per label, AP@0.5, precision, recall and F1 at the threshold, how far that F1 is below
-the best that any threshold would give, the escape rate (漏检率: defects not called), the overkill (过杀率: calls that
-are wrong) and the false calls per megapixel of boards without defects, where such boards are known.
+Prints mAP@0.5 and 0.5:0.95 (where pycocotools is) and, per label, AP@0.5, precision, recall and F1 at the threshold,
+how far that F1 is below the best that any threshold would give, the escape rate (漏检率: defects not called), the
+overkill (过杀率: calls that are wrong) and the false calls per megapixel of boards without defects, where such boards
+are known. Of --data it writes a page with a confusion matrix and the worst pictures, too.
 """
 
 from __future__ import annotations
@@ -21,12 +21,11 @@ import sys
 from functools import partial
 from pathlib import Path
 
-import onnx
-
-from training.measure import material, report
+from training.measure import html_page, material, report
 from training.measure.examine import Examiner
 from training.measure.runs import measure_all
-from training.weights import model_file
+
+HELP = "在自己的标注上测量 / measure a function on your own annotated images"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,39 +33,49 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     material.add_arguments(parser)
     parser.add_argument("--model", type=Path, help="default: the weights of functions/FUNCTION")
     parser.add_argument("--threshold", type=float, help="default: as in model.yaml")
-    parser.add_argument("--plots", type=Path, metavar="DIR", help="write curves and confusion matrix as PNG there")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
-
-
-def version(path: Path, announced: str | None) -> str:
-    """Of a function's own weights what model.yaml announces: `soup` and `calibrate` may leave the file's behind."""
-    return announced or model_file.metadata(onnx.load(path)).get("version", "")
+    parser.add_argument("--page", type=Path, metavar="FILE", help="default with --data: out/evaluate-FUNCTION.html")
+    parser.add_argument("--cvat", metavar="URL", help="of your CVAT: pictures of the page lead to their frames there")
 
 
 def run(args: argparse.Namespace) -> int:
     """Measure, print, and write what the command line asks for; 0."""
     folder = material.folder_of(args)
-    scenes, described = material.load(args)
+    given = material.load(args)
     examiner = Examiner.load(folder, args.model, args.um_per_px)
     path = args.model or folder / examiner.config.weights
     slugs = list(examiner.config.slugs)
     threshold = examiner.config.threshold if args.threshold is None else args.threshold
     measured = measure_all(
-        partial(examiner.detect, threshold=threshold), scenes, partial(examiner.served, threshold=threshold)
+        partial(examiner.detect, threshold=threshold),
+        (read() for read in given.pictures),
+        partial(examiner.served, threshold=threshold),
     )
-    print(f"{path} on {described.pool} of {args.function}")
+    if args.data:
+        print("\n".join(given.report.lines(examiner.config.slugs)))
+    print(f"{path} on {given.described.pool} of {args.function}")
     print(report.table(measured, slugs, threshold))
-    if args.plots:
-        report.plot(measured, slugs, threshold, args.function, args.plots)
+    if args.data or args.page:
+        target = args.page or Path("out") / f"evaluate-{args.function}.html"
+        html_page.write(
+            target,
+            html_page.Page(examiner.config.names, measured, given, threshold, args.cvat),
+            f"{args.function}: {path}",
+        )
+        print(f"网页 / page: {target}")
+        if args.cvat and not any(given.frames):
+            print("没有CVAT链接 / no links to CVAT: of all formats only CVAT for images 1.1 tells task, job and frame")
     if args.json:
+        program = "pcb-aoi" if Path(sys.argv[0]).name == "pcb-aoi" else "python -m training"
         content = {
-            "command": "python -m training " + shlex.join(sys.argv[1:]),
+            "command": f"{program} {shlex.join(sys.argv[1:])}",
             "date": datetime.date.today().isoformat(),
             "function": args.function,
-            "version": version(path, None if args.model else examiner.config.version),
+            # Of a function's own weights what model.yaml announces: older files may have kept another number.
+            "version": examiner.metadata.get("version", "") if args.model else examiner.config.version,
             "weights_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
-            "pool": described.pool,
-            "real": described.real,
+            "pool": given.described.pool,
+            "real": given.described.real,
             **report.figures(measured, slugs, threshold),
         }
         args.json.parent.mkdir(parents=True, exist_ok=True)

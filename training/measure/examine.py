@@ -8,6 +8,7 @@ each answer the calls that no higher one has are taken. The net runs once.
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
@@ -55,8 +56,9 @@ class Examiner:
             ModelError: the weights do not fit `config`.
         """
         settings = settings or Settings()
+        config = replace(config, types=("rectangle",) * len(config.slugs))  # boxes are measured, no contours
         session = RememberingModel(model, config, settings)
-        self.config = config
+        self.config, self.metadata = config, session.metadata
         self.gaps = merge.Rules.of(config, session.metadata, {}).gaps
         self._session = session
         self._detector = Detector(config, session, settings, MOST_PER_TILE)

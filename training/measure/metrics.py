@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from pcb_aoi.engine.detections import Detections
 from training.data.scene import Boxes, Scene
 
 MATCH_IOU = 0.5
+LOOSE_IOU = 0.1  # from here on a call on a missed defect of its label is one with a loose box
 
 
 @dataclass(frozen=True)
@@ -87,8 +89,12 @@ def curve(scenes: Sequence[Scene], results: Sequence[Detections], label: int) ->
 
 
 def average_precision(scenes: list[Scene], results: list[Detections], labels: int) -> NDArray[np.float64]:
-    """COCO's AP, float64 (labels, 10) at IoU 0.5, 0.55 ... 0.95; NaN for labels without a defect."""
-    from pycocotools.coco import COCO  # the extra `train`; everything else here does without
+    """COCO's AP, float64 (labels, 10) at IoU 0.5, 0.55 ... 0.95; NaN for labels without a defect, or all without
+    pycocotools, which is in the extra `train`: everything else here does without.
+    """
+    if importlib.util.find_spec("pycocotools") is None:
+        return np.full((labels, 10), np.nan)
+    from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
 
     images: list[dict[str, object]] = []
@@ -120,22 +126,34 @@ def average_precision(scenes: list[Scene], results: list[Detections], labels: in
     return np.asarray(table, np.float64)
 
 
-def confusion(scenes: list[Scene], results: list[Detections], labels: int, threshold: float = 0.5) -> NDArray[np.int64]:
-    """Counts, int64 (labels + 1, labels + 1): row the true label, column the label called; the last is background.
+def judged(scene: Scene, result: Detections, labels: int, threshold: float = 0.5) -> NDArray[np.int64]:
+    """Each call and each missed defect of an image, int64 (E, 2): row and column of `confusion`.
 
-    A call, best first, finds the free defect it overlaps most (IoU 0.5 or more), be its label right or wrong. The last
-    column counts escapes, the last row false calls, a second call on the same defect among them. Calls on defects that
-    are too much hidden to judge (IGNORED) do not count.
+    A call, best first, finds the free defect it overlaps most (IoU 0.5 or more), be its label right or wrong. One that
+    finds none is loose if it overlaps a missed defect of its label by LOOSE_IOU; else it is called on nothing, a second
+    call on the same defect too. Calls on defects that are too much hidden to judge (IGNORED) do not count.
     """
-    table = np.zeros((labels + 1, labels + 1), np.int64)
+    calls = result[result.scores >= threshold]
+    found = matches(calls.boxes, scene.boxes)
+    hit = found >= 0
+    truth = np.full(len(found), labels, np.int64)
+    truth[hit] = scene.labels[found[hit]]
+    missed = np.setdiff1d(np.flatnonzero(scene.labels >= 0), found[hit])
+    near = iou_table(calls.boxes, scene.boxes[missed]) >= LOOSE_IOU
+    alike = calls.labels[:, None] == scene.labels[missed]
+    truth[~hit & (near & alike).any(1)] = labels + 1
+    counted = np.stack((calls.labels, truth), axis=1)[truth >= 0]
+    escaped = np.stack((np.full(len(missed), labels), scene.labels[missed]), axis=1)
+    return np.concatenate((counted, escaped)).astype(np.int64)
+
+
+def confusion(scenes: list[Scene], results: list[Detections], labels: int, threshold: float = 0.5) -> NDArray[np.int64]:
+    """Counts, int64 (labels + 1, labels + 2): row the label called, column the true one.
+
+    The last row counts missed defects; the last columns calls on nothing, and loose boxes of the right label. The
+    defect under a loose box is missed, as in precision and recall.
+    """
+    table = np.zeros((labels + 1, labels + 2), np.int64)
     for scene, result in zip(scenes, results, strict=True):
-        called = result.scores >= threshold
-        found = matches(result.boxes[called], scene.boxes)
-        hit = found >= 0
-        truth = np.full(len(found), labels, np.int64)
-        truth[hit] = scene.labels[found[hit]]
-        judged = truth >= 0
-        np.add.at(table, (truth[judged], result.labels[called][judged]), 1)
-        escaped = np.setdiff1d(np.flatnonzero(scene.labels >= 0), found[hit])
-        np.add.at(table[:, labels], scene.labels[escaped], 1)
+        np.add.at(table, tuple(judged(scene, result, labels, threshold).T), 1)
     return table

@@ -1,9 +1,8 @@
-"""The figures of a measurement: as a table for people, as JSON for documents, as curves."""
+"""The figures of a measurement: as a table for people, as JSON for documents."""
 
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,7 +19,7 @@ def table(run: Measured, slugs: list[str], threshold: float) -> str:
     clean = run.clean_calls(len(slugs), threshold)
     lines = [
         f"images {len(run.scenes)}, defects {sum(len(scene.boxes) for scene in run.scenes)}, threshold {threshold}",
-        f"mAP@0.5 {np.nanmean(precision[:, 0]):.3f}   mAP@0.5:0.95 {np.nanmean(precision):.3f}",
+        f"mAP@0.5 {_shown(precision[:, 0])}   mAP@0.5:0.95 {_shown(precision)}",
         "",
         "| label | defects | AP@0.5 | AP@0.5:0.95 | precision | recall | F1 | best F1 | gap "
         "| escapes 漏检率 | overkill 过杀率 | false calls 误报 / clean Mpx |",
@@ -41,7 +40,7 @@ def table(run: Measured, slugs: list[str], threshold: float) -> str:
         if gap > GAP and index >= 0:  # the labels together have no threshold of their own
             wide.append(slug)
         lines.append(
-            f"| {slug} | {curve.defects} | {np.nanmean(own[:, 0]):.3f} | {np.nanmean(own):.3f} | {p:.3f} | {r:.3f} "
+            f"| {slug} | {curve.defects} | {_shown(own[:, 0])} | {_shown(own)} | {p:.3f} | {r:.3f} "
             f"| {f1:.3f} | {best:.3f} | {gap:.3f}{' !' if slug in wide else ''} | {1 - r:.1%} | {1 - p:.1%} | {false} |"
         )
     if wide:
@@ -82,22 +81,12 @@ def figures(run: Measured, slugs: list[str], threshold: float) -> dict[str, Any]
     }
 
 
+def _shown(precision: np.ndarray[Any, np.dtype[np.float64]]) -> str:
+    """The mean; a dash where no label has a defect, or pycocotools is not there."""
+    number = _number(precision)
+    return "–" if number is None else f"{number:.3f}"
+
+
 def _number(precision: np.ndarray[Any, np.dtype[np.float64]]) -> float | None:
     mean = float(np.nanmean(precision)) if not np.isnan(precision).all() else math.nan
     return None if math.isnan(mean) else round(mean, 4)
-
-
-def plot(run: Measured, slugs: list[str], threshold: float, title: str, folder: Path) -> None:
-    """Write precision-recall.png, f1.png and confusion.png."""
-    from training.measure import plots  # matplotlib is needed here only
-
-    curves = {slug: metrics.curve(run.scenes, run.results, index) for index, slug in enumerate(slugs)}
-    precision = metrics.average_precision(run.scenes, run.results, len(slugs))[:, 0].tolist()
-    by_label = dict(zip(slugs, precision, strict=True))
-    counts = metrics.confusion(run.scenes, run.results, len(slugs), threshold)
-    for path in (
-        plots.precision_recall(curves, by_label, title, folder / "precision-recall.png"),
-        plots.f1_over_threshold(curves, title, folder / "f1.png"),
-        plots.confusion_matrix(counts, slugs, f"{title}: confusion at score {threshold}", folder / "confusion.png"),
-    ):
-        print(f"wrote {path}")

@@ -16,12 +16,13 @@ def next_version(folder: Path) -> str:
     """The version after the newest of the two, for example 0.3.1 after 0.3.0: no version names two files."""
     files = [place / "model.yaml" for place in (folder, previous.previous_folder(folder))]
     versions = [ModelConfig.load(path).version for path in files if path.is_file()]
-    newest = max(versions, key=_numbers)
+    newest = max(versions, key=numbers)
     match = re.fullmatch(r"(.*?)(\d+)", newest)
     return f"{match[1]}{int(match[2]) + 1}" if match else f"{newest}.1"
 
 
-def _numbers(version: str) -> list[int]:
+def numbers(version: str) -> list[int]:
+    """To sort by: 0.10.0 is newer than 0.9.0."""
     return [int(part) for part in re.findall(r"\d+", version)]
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from pcb_aoi.config import model_edit
-from pcb_aoi.errors import ConfigError
+from pcb_aoi.errors import ConfigError, PcbAoiError
 
 WEIGHTS = "detector."  # what the names of the net's own tensors begin with
 # The graph ends in sigmoid(logits * slope + offset), one number per label each.
@@ -24,7 +24,7 @@ SLOPE, OFFSET = "calibration_slope", "calibration_offset"
 Vector = NDArray[np.float32]
 
 
-class ModelFileError(ValueError):
+class ModelFileError(PcbAoiError):
     """An ONNX file that was not written by `python -m training export`."""
 
 
@@ -73,12 +73,6 @@ def write_weights(model: onnx.ModelProto, weights: Mapping[str, NDArray[np.float
     del model.graph.initializer[:], model.graph.node[:]
     model.graph.initializer.extend([*others, *own])
     model.graph.node.extend(nodes)
-
-
-def write_gaps(model: onnx.ModelProto, gaps: Vector) -> None:
-    """Say over how many px the pieces of each label are joined, float32 (C,), negative: it has none (chains.py)."""
-    joined = {slug: float(gap) for slug, gap in zip(slugs(model), gaps, strict=True) if gap >= 0}
-    update_metadata(model, joined=json.dumps(joined))
 
 
 def update_metadata(model: onnx.ModelProto, **entries: str) -> None:

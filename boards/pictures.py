@@ -1,6 +1,6 @@
 """Draw what a function's weights find on a folder of pictures, so that a person can judge it.
 
-    python -m training look acid-outer-layer --images PICTURES --out out/look
+    python -m boards look acid-outer-layer --images PICTURES --out out/look
 
 Runs the function folder as in production: model.yaml, tiles, and the scale that `--um-per-px` asks for. Writes every
 picture with its boxes, and all of them on one sheet, contact.png. There is no score: for pictures without truth.

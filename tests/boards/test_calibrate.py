@@ -15,11 +15,13 @@ import pytest
 onnx = pytest.importorskip("onnx", reason="needs onnx")
 pytest.importorskip("onnxruntime", reason="needs onnxruntime")
 
+from boards import calibrate
 from pcb_aoi.engine import chains
 from pcb_aoi.engine.detections import Detections
 from training.data.scene import Image, Scene
 from training.data.store import write_scene
-from training.measure import calibrate, operating_point
+from training.measure import operating_point
+from training.measure.material import NoPictures
 from training.measure.runs import Detect, Measured, measure_all
 from training.weights import model_file
 
@@ -130,7 +132,7 @@ def test_the_command_moves_labels_that_call_on_good_boards(
 
 
 def test_without_pictures_it_says_what_to_give(model: Path, rendered: Path) -> None:
-    with pytest.raises(SystemExit, match="--pool"):
+    with pytest.raises(NoPictures, match="--pool"):
         run("resin-plug", "--model", str(model))
 
 

@@ -1,12 +1,11 @@
 """Move the scores of exported weights so that 0.5, the dialog's default, is each label's best threshold.
 
-    python -m training calibrate acid-outer-layer --pool runs/calibration   # best F1, less .005 that spares false calls
-    python -m training calibrate acid-outer-layer --data export.zip         # on your own annotated images
-    python -m training calibrate inner-layer --pool A --pool B --false-calls inf     # best F1, whatever is called
-    python -m training calibrate inner-layer --pool A --target-recall 0.98  # fewer escapes, at a price that is printed
+    python -m boards calibrate acid-outer-layer --pool runs/calibration   # best F1, less .005 that spares false calls
+    python -m boards calibrate inner-layer --pool A --pool B --false-calls inf     # best F1, whatever is called
+    python -m boards calibrate inner-layer --pool A --target-recall 0.98  # fewer escapes, at a price that is printed
 
 The graph ends in sigmoid(slope * logit + offset) per label: the offset puts the chosen point at 0.5. Which point and
-which slope, operating_point.py says. The images must be neither trained on nor reported on.
+which slope, joining.py says. The images must be neither trained on nor reported on.
 """
 
 from __future__ import annotations
@@ -17,13 +16,12 @@ from pathlib import Path
 import numpy as np
 import onnx
 
+from boards.joining import joined_at, settle, write_gaps
 from training.measure import material, metrics
 from training.measure.examine import Examiner
-from training.measure.operating_point import FALSE_CALLS, NO_CALLS, joined_at, settle
+from training.measure.operating_point import FALSE_CALLS, FEWEST, NO_CALLS
 from training.measure.runs import measure_all
 from training.weights import model_file
-
-FEWEST = 20  # defects of a label below which its score is left alone
 
 
 def by_hand(text: str) -> tuple[str, tuple[float, float, float]]:
@@ -67,7 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Calibrate, write the file, and say what changed; 0."""
     folder = material.folder_of(args)
-    scenes, _ = material.load(args)
+    scenes = [read() for read in material.load(args).pictures]
     examiner = Examiner.load(folder, args.model, args.um_per_px)
     path = args.model or folder / examiner.config.weights
     model = onnx.load(path)
@@ -121,7 +119,7 @@ def run(args: argparse.Namespace) -> int:
     if args.target_recall is not None:
         print(f"all labels: false calls per megapixel {price[0]:.2f} -> {price[1]:.2f}")
     model_file.write_calibration(model, slope, offset)
-    model_file.write_gaps(model, gaps)
+    write_gaps(model, gaps)
     if args.version:
         model_file.update_metadata(model, version=args.version)
     digest = model_file.save(model, path)

@@ -10,6 +10,7 @@ import pytest
 
 onnx = pytest.importorskip("onnx", reason="needs onnx")
 
+from boards import joining
 from pcb_aoi.engine import chains
 from pcb_aoi.engine.detections import Detections
 from training.data.scene import Scene
@@ -76,17 +77,17 @@ def scratches(bridge: float) -> tuple[list[Scene], list[Detections]]:
 
 
 def test_pieces_are_joined_as_they_will_be_once_the_point_is_half() -> None:
-    curve, point, slope, gap = operating_point.settle(*scratches(bridge=0.4), label=0, in_pieces=True)
+    curve, point, slope, gap = joining.settle(*scratches(bridge=0.4), label=0, in_pieces=True)
     assert gap == 40  # of equals the one that every engine knows
     # The bridge must stay over the weak score, a quarter where the point is half: an odds ratio of three.
     assert point == pytest.approx(0.65)
     assert slope == 1
     assert curve.at(point) == (1, 1, 1)
-    assert operating_point.settle(*scratches(bridge=0.4), label=0, in_pieces=False)[0].at(0.5)[1] == 0
+    assert joining.settle(*scratches(bridge=0.4), label=0, in_pieces=False)[0].at(0.5)[1] == 0
 
 
 def test_a_weak_bridge_asks_for_a_flat_slope() -> None:
-    curve, point, slope, _ = operating_point.settle(*scratches(bridge=0.3), label=0, in_pieces=True)
+    curve, point, slope, _ = joining.settle(*scratches(bridge=0.3), label=0, in_pieces=True)
     # An odds ratio of three to the power of 1 / slope: nearly five, and the false call stays below the point.
     assert point == pytest.approx(0.65)
     assert slope == 0.7
@@ -94,7 +95,7 @@ def test_a_weak_bridge_asks_for_a_flat_slope() -> None:
 
 
 def test_a_bridge_too_weak_for_any_slope_asks_for_a_lower_point() -> None:
-    curve, point, _, _ = operating_point.settle(*scratches(bridge=0.1), label=0, in_pieces=True)
+    curve, point, _, _ = joining.settle(*scratches(bridge=0.1), label=0, in_pieces=True)
     assert point <= 0.5
     assert curve.at(point)[:2] == (0.5, 1)
 
@@ -103,11 +104,11 @@ def test_scratches_side_by_side_ask_for_a_small_gap(model: Path) -> None:
     boxes = np.array([[0, 0, 25, 100], [50, 0, 75, 100]], np.float32)
     scenes = [Scene(np.zeros((120, 120), np.uint8), boxes, np.zeros(2, np.int64))] * DEFECTS
     found = Detections(boxes, np.array([0.9, 0.8], np.float32), np.zeros(2, np.int64))
-    settled = operating_point.settle(scenes, [found] * DEFECTS, 0, in_pieces=True)
+    settled = joining.settle(scenes, [found] * DEFECTS, 0, in_pieces=True)
     assert settled.gap == 20
     assert settled.curve.at(settled.point) == (1, 1, 1)
     content = onnx.load(model)
-    model_file.write_gaps(content, np.array([settled.gap, -1], np.float32))
+    joining.write_gaps(content, np.array([settled.gap, -1], np.float32))
     assert chains.gaps(model_file.metadata(content), ["open", "short"]).tolist() == [20, -1]
 
 
@@ -115,8 +116,8 @@ def test_scratches_side_by_side_ask_for_a_small_gap(model: Path) -> None:
 def test_calibrating_again_keeps_the_slope_in_its_bounds(now: float) -> None:
     """What is bounded is the file's slope, not each step: pieces at a slope of .49 are more than a handler can join."""
     scenes, found = scratches(bridge=0.3)
-    whole = operating_point.settle(scenes, found, 0, in_pieces=False, now=now).slope * now
+    whole = joining.settle(scenes, found, 0, in_pieces=False, now=now).slope * now
     assert operating_point.SLOPES[0] <= whole * (1 + 1e-6)
     assert whole <= operating_point.SLOPES[1] * (1 + 1e-6)
-    joined = operating_point.settle(scenes, found, 0, in_pieces=True, now=now).slope * now
-    assert joined == pytest.approx(min(operating_point.CHAIN_SLOPES, key=lambda slope: abs(slope - joined)))
+    joined = joining.settle(scenes, found, 0, in_pieces=True, now=now).slope * now
+    assert joined == pytest.approx(min(joining.CHAIN_SLOPES, key=lambda slope: abs(slope - joined)))

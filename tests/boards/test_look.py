@@ -12,8 +12,8 @@ pytest.importorskip("onnx", reason="needs onnx")
 
 import analytic
 
+from boards import pictures as look
 from pcb_aoi.engine.detections import Detections
-from training.measure import pictures as look
 
 
 def one(box: tuple[float, float, float, float]) -> Detections:
