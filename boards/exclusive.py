@@ -27,7 +27,7 @@ from pcb_aoi.config import weights
 from pcb_aoi.config.model_config import ModelConfig
 from pcb_aoi.engine import merge
 from pcb_aoi.engine.detections import Detections
-from training.data.scene import Scene
+from pcb_aoi.exports.scene import Scene
 from training.data.store import describe, listed, read_scene
 from training.measure import metrics, report
 from training.measure.examine import Examiner

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from pcb_aoi.engine import chains
 from pcb_aoi.engine.detections import Detections
-from training.data.scene import Scene
+from pcb_aoi.exports.scene import Scene
 from training.measure import metrics
 from training.measure.operating_point import NO_CALLS, PRECISION_FLOOR, best_point, fit_slope, logit, sigmoid
 from training.weights import model_file

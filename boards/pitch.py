@@ -31,7 +31,7 @@ from pcb_aoi.config.settings import Settings
 from pcb_aoi.engine import merge
 from pcb_aoi.engine.detections import Detections
 from pcb_aoi.engine.detector import Detector
-from training.data.scene import Scene
+from pcb_aoi.exports.scene import Scene
 from training.data.store import describe, listed, read_scene
 from training.measure import metrics
 from training.measure.examine import RememberingModel

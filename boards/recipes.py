@@ -9,7 +9,7 @@ from pathlib import Path
 
 from boards.process.board import PROCESSES
 from boards.scenes import deeppcb, real_tiles
-from training.data.scene import SceneList, Source
+from pcb_aoi.exports.scene import SceneList, Source
 from training.data.sheets import Sheets
 from training.data.store import Pool
 

@@ -19,7 +19,7 @@ from PIL import Image
 
 from boards.process.board import PROCESSES
 from boards.scenes import inner_tiles, outer_tiles
-from training.data.scene import Scene
+from pcb_aoi.exports.scene import Scene
 
 SEED = 20261128
 COUNTS = {"train": 40, "known": 24}

@@ -17,8 +17,8 @@ import torch
 
 from boards import recipes
 from pcb_aoi.config import yaml_file
-from training.annotated.annotations import Report, decode_entry, index
-from training.annotated.label_names import Names
+from pcb_aoi.exports.annotations import Report, decode_entry, index
+from pcb_aoi.exports.label_names import Names
 from training.data.batches import ITERATIONS, WIDE_SHARE, TrainingPlan
 from training.data.sheets import Sheets
 from training.net.architecture import BLOCKS

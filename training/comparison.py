@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from pcb_aoi.config.model_config import ModelConfig
 from pcb_aoi.engine.detections import Detections
-from training.data.scene import Scene
+from pcb_aoi.exports.scene import Scene
 from training.measure import metrics, report
 from training.measure.examine import Examiner
 from training.measure.runs import Measured, measure_all

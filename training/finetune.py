@@ -25,11 +25,12 @@ from pcb_aoi.config.labelmap import Labelmap
 from pcb_aoi.config.model_config import ModelConfig
 from pcb_aoi.engine import polarity
 from pcb_aoi.errors import PcbAoiError
+from pcb_aoi.exports import export_options
+from pcb_aoi.exports.annotations import AnnotationError, Entry, Report
+from pcb_aoi.exports.scene import Scene, SceneList, Source
 from training import comparison, traits
-from training.annotated import export_options, split
-from training.annotated.annotations import AnnotationError, Entry, Report
 from training.comparison import Side
-from training.data.scene import Scene, SceneList, Source
+from training.data import split
 from training.data.sheets import Sheets
 from training.data.store import Stored
 from training.measure import metrics, operating_point

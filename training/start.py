@@ -11,9 +11,9 @@ import onnx
 from pcb_aoi.config import generated, model_edit, previous, weights
 from pcb_aoi.config.labelmap import Labelmap
 from pcb_aoi.config.model_config import ModelConfig
-from training.annotated.annotations import Report, decode_entry, index
-from training.annotated.label_names import Names
-from training.data.scene import Scene
+from pcb_aoi.exports.annotations import Report, decode_entry, index
+from pcb_aoi.exports.label_names import Names
+from pcb_aoi.exports.scene import Scene
 from training.weights import function_versions, grow, model_file
 
 

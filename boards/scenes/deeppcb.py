@@ -23,7 +23,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from training.data.scene import Scene
+from pcb_aoi.exports.scene import Scene
 
 TEST = ("92000", "50600", "44000")
 TRAIN = ("00041", "13000", "20085", "77000")

@@ -31,7 +31,7 @@ from boards.pixels.paintwork import FAINT, VISIBLE, is_grey
 from boards.process.inner_layer import LABELS
 from boards.scenes import deeppcb
 from boards.scenes.outer_tiles import EDGE, SIDE, thinned
-from training.data.scene import Scene
+from pcb_aoi.exports.scene import Scene
 from training.traits import INNER_MARGIN_PX
 
 SCRIBBLED = 0.6  # share of template and procedural tiles whose defects are drawn by hand, not etched

@@ -17,7 +17,7 @@ from boards.camera.visible import changes, followed, seen
 from boards.copper.real_artwork import BoardLayer, load_artwork
 from boards.defects.shape_bank import ShapeBank
 from boards.process.board import PROCESSES, RenderedBoard, render_board
-from training.data.scene import Scene
+from pcb_aoi.exports.scene import Scene
 from training.traits import LINES, LONG
 
 SIDE = 640

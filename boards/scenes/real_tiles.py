@@ -13,7 +13,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from training.data.scene import IGNORED, Scene
+from pcb_aoi.exports.scene import IGNORED, Scene
 
 # DsPCBSD+ category -> our slug; the same mapping serves the published set.
 SLUGS = {

@@ -18,7 +18,7 @@ pytest.importorskip("onnxruntime", reason="needs onnxruntime")
 from boards import calibrate
 from pcb_aoi.engine import chains
 from pcb_aoi.engine.detections import Detections
-from training.data.scene import Image, Scene
+from pcb_aoi.exports.scene import Image, Scene
 from training.data.store import write_scene
 from training.measure import operating_point
 from training.measure.material import NoPictures

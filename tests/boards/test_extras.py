@@ -12,7 +12,7 @@ from boards.defects import planting as scene
 from boards.pixels.noise import Field
 from boards.process.board import render_board
 from boards.scenes import outer_tiles
-from training.data.scene import Scene
+from pcb_aoi.exports.scene import Scene
 
 FUNCTIONS = ("acid-outer-layer", "alkaline-outer-layer", "resin-plug")
 FAINT = 40  # grey levels that JPEG and the camera's blur may move beside a defect

@@ -14,7 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 from boards import int8
 from pcb_aoi.config.model_config import ModelConfig
 from pcb_aoi.engine.choice import TWIN_OF
-from training.data.scene import Scene
+from pcb_aoi.exports.scene import Scene
 from training.data.store import write_scene
 from training.weights import model_file
 

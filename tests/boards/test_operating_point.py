@@ -13,7 +13,7 @@ onnx = pytest.importorskip("onnx", reason="needs onnx")
 from boards import joining
 from pcb_aoi.engine import chains
 from pcb_aoi.engine.detections import Detections
-from training.data.scene import Scene
+from pcb_aoi.exports.scene import Scene
 from training.measure import metrics, operating_point
 from training.weights import model_file
 

@@ -10,7 +10,7 @@ import pytest
 from boards import pool
 from boards.process.inner_layer import LABELS
 from boards.scenes import inner_tiles
-from training.data.scene import Scene
+from pcb_aoi.exports.scene import Scene
 from training.data.store import NoBoards, Pool, write_scene
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from boards import recipes
 from boards.scenes import real_tiles
-from training.data.scene import IGNORED
+from pcb_aoi.exports.scene import IGNORED
 
 SIDE = 226
 

@@ -12,7 +12,7 @@ from boards.camera.look import Look
 from boards.copper.real_artwork import BoardLayer
 from boards.process.board import PROCESSES, render_board
 from boards.scenes import inner_tiles, outer_tiles
-from training.data.scene import Scene
+from pcb_aoi.exports.scene import Scene
 from training.traits import LONG, MARGIN_PX
 
 FUNCTIONS = ("acid-outer-layer", "alkaline-outer-layer", "resin-plug")

@@ -9,8 +9,8 @@ import pytest
 
 from boards import replay
 from boards.process.board import PROCESSES
-from training.annotated.annotations import Report, decode_entry, index
-from training.annotated.label_names import Names
+from pcb_aoi.exports.annotations import Report, decode_entry, index
+from pcb_aoi.exports.label_names import Names
 
 ROOT = Path(__file__).resolve().parents[2]
 FUNCTIONS = sorted(path.stem for path in (ROOT / "labelmaps").glob("*.yaml"))

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from pcb_aoi.exports.scene import IGNORED, Scene
 from training.data import augment
-from training.data.scene import IGNORED, Scene
 
 SCRATCH = 6
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 pytest.importorskip("onnxruntime", reason="needs onnxruntime")
 
 from pcb_aoi.engine.detections import Detections
-from training.data.scene import IGNORED, Scene
+from pcb_aoi.exports.scene import IGNORED, Scene
 from training.measure import metrics
 from training.measure.metrics import confusion
 

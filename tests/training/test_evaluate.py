@@ -14,7 +14,7 @@ pytest.importorskip("onnx", reason="needs onnx")
 
 from pcb_aoi.config.model_config import ModelConfig
 from pcb_aoi.engine.detections import Detections
-from training.data.scene import IGNORED, Image, Scene
+from pcb_aoi.exports.scene import IGNORED, Image, Scene
 from training.data.store import Description, write_description, write_scene
 from training.measure import evaluate, report
 from training.measure.material import NoPictures

@@ -18,6 +18,8 @@ import yaml
 from PIL import Image
 from training_exports import Item, coco, cvat, zipped
 
+from training.data import split
+
 onnx = pytest.importorskip("onnx", reason="needs onnx")
 pytest.importorskip("onnxruntime", reason="needs onnxruntime")
 pytest.importorskip("pycocotools", reason="needs the extra `train` (pycocotools)")
@@ -28,13 +30,12 @@ from pcb_aoi.config import previous
 from pcb_aoi.config.settings import Settings
 from pcb_aoi.engine import runtime
 from pcb_aoi.engine.detections import Detections
+from pcb_aoi.exports.annotations import AnnotationError, Entry, Report
+from pcb_aoi.exports.export_archive import Archive
+from pcb_aoi.exports.formats import AnnotatedPicture
+from pcb_aoi.exports.scene import IGNORED, Scene
 from training import comparison, finetune
-from training.annotated import split
-from training.annotated.annotations import AnnotationError, Entry, Report
-from training.annotated.export_archive import Archive
-from training.annotated.formats import AnnotatedPicture
 from training.comparison import Side
-from training.data.scene import IGNORED, Scene
 from training.net import loop, starting_weights
 from training.net.architecture import Net
 from training.start import Start, replayed

@@ -12,8 +12,8 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs the extra `train` (torch)")
 
+from pcb_aoi.exports.scene import IGNORED, PADDING, Scene, SceneList
 from training.data import augment, batches
-from training.data.scene import IGNORED, PADDING, Scene, SceneList
 from training.net import loop
 from training.net.architecture import BLOCKS, blocks_of
 from training.weights import export

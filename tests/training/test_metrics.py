@@ -7,7 +7,7 @@ pytest.importorskip("pycocotools", reason="needs the extra `train` (pycocotools)
 pytest.importorskip("onnxruntime", reason="needs onnxruntime")
 
 from pcb_aoi.engine.detections import Detections
-from training.data.scene import Scene
+from pcb_aoi.exports.scene import Scene
 from training.measure import metrics, operating_point
 
 BOX = [10, 10, 50, 50]

@@ -8,8 +8,8 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs the extra `train` (torch)")
 
+from pcb_aoi.exports.scene import IGNORED, PADDING
 from training.data import batches, pieces
-from training.data.scene import IGNORED, PADDING
 from training.net import box_math as boxes
 from training.net import loss, muon
 from training.net.architecture import BLOCKS, STRIDES, Blocks, Net, Prediction, blocks_of

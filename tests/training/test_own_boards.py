@@ -17,8 +17,8 @@ from training_exports import cvat_xml, zipped
 
 pytest.importorskip("onnxruntime", reason="needs onnxruntime")
 
-from training.annotated.annotations import read_export
-from training.annotated.export_archive import Archive
+from pcb_aoi.exports.annotations import read_export
+from pcb_aoi.exports.export_archive import Archive
 from training.measure import operating_point
 
 LABELMAP = """\

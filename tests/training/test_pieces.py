@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pcb_aoi.exports.scene import IGNORED, Scene
 from training.data import augment, pieces
-from training.data.scene import IGNORED, Scene
 from training.traits import MARGIN_PX
 
 SIDE = 320

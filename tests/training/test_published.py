@@ -12,10 +12,10 @@ import yaml
 from training_exports import Item, coco, pictures, unpacked, yolo, zipped
 
 from pcb_aoi.errors import ConfigError
-from training.annotated import export_options
-from training.annotated.annotations import AnnotationError, Report, decode_entry
-from training.annotated.label_names import Names, UnknownLabelError
-from training.data.scene import IGNORED, Scene
+from pcb_aoi.exports import export_options
+from pcb_aoi.exports.annotations import AnnotationError, Report, decode_entry
+from pcb_aoi.exports.label_names import Names, UnknownLabelError
+from pcb_aoi.exports.scene import IGNORED, Scene
 
 ROOT = Path(__file__).resolve().parents[2]
 ACID = ROOT / "labelmaps" / "acid-outer-layer.yaml"

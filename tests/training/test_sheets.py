@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip("onnxruntime", reason="needs onnxruntime")
 
 from pcb_aoi.engine.detections import Detections
-from training.data.scene import IGNORED, Scene
+from pcb_aoi.exports.scene import IGNORED, Scene
 from training.data.sheets import SIDE, Sheets
 from training.data.store import Stored, write_scene
 from training.measure.runs import without_ignored

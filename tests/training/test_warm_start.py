@@ -17,8 +17,8 @@ from torch import Tensor
 
 from pcb_aoi.config.settings import Settings
 from pcb_aoi.engine import runtime
+from pcb_aoi.exports.scene import Scene, SceneList
 from training.data.batches import TrainingPlan
-from training.data.scene import Scene, SceneList
 from training.net import loop, starting_weights, warm_start
 from training.net.architecture import BLOCKS, ConvBlock, Net
 from training.weights import export, model_file

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcb_aoi.engine import polarity
+from pcb_aoi.exports.scene import IGNORED, Boxes, Image, Labels, Scene
 from training.data import features, pieces
 from training.data.pieces import Pieces
-from training.data.scene import IGNORED, Boxes, Image, Labels, Scene
 from training.traits import INNER_MARGIN_PX
 
 NEAR_DEFECT = 0.8  # share of crops placed to hold a chosen defect

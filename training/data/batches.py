@@ -16,9 +16,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from pcb_aoi.exports.scene import PADDING, Source
 from training.data import augment
 from training.data.pieces import Pieces
-from training.data.scene import PADDING, Source
 from training.net.architecture import Blocks
 from training.net.assign import PieceBatch
 from training.traits import BRIDGES, COUNTERPARTS, LINES, LONG

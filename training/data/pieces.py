@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from training.data.scene import IGNORED, Boxes, Labels
+from pcb_aoi.exports.scene import IGNORED, Boxes, Labels
 from training.traits import MARGIN_PX
 
 STRIDE = 8  # px: the net's finest level (net.py, which needs torch)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from training.data.scene import Scene
+from pcb_aoi.exports.scene import Scene
 
 SIDE = 640  # px: the widest crop
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from pcb_aoi.errors import PcbAoiError
-from training.data.scene import Scene
+from pcb_aoi.exports.scene import Scene
 
 DESCRIPTION = "pool.json"
 KEPT = 256  # scenes of a Stored that stay in memory, 1 to 5 MiB each

@@ -23,7 +23,7 @@ from pcb_aoi.engine.detections import Detections, Float32
 from pcb_aoi.engine.detector import Detector
 from pcb_aoi.engine.heads import at_least
 from pcb_aoi.engine.model import Model
-from training.data.scene import Image
+from pcb_aoi.exports.scene import Image
 
 FLOOR = 0.01
 """Far below any useful threshold: the tail of the precision-recall curve needs it."""

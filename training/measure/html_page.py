@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from training.data.scene import Scene
+from pcb_aoi.exports.scene import Scene
 from training.measure import metrics
 from training.measure.material import Material
 from training.measure.runs import Measured

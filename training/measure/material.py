@@ -9,9 +9,9 @@ from functools import partial
 from pathlib import Path
 
 from pcb_aoi.errors import PcbAoiError
-from training.annotated import export_options
-from training.annotated.annotations import Report, decode_entry
-from training.data.scene import Scene
+from pcb_aoi.exports import export_options
+from pcb_aoi.exports.annotations import Report, decode_entry
+from pcb_aoi.exports.scene import Scene
 from training.data.store import Description, describe, listed, read_scene
 
 
@@ -50,7 +50,7 @@ def load(args: argparse.Namespace) -> Material:
 
     Raises:
         NoPictures: the command line names none.
-        NoBoards: a pool is empty. For what --data raises see training/annotated.
+        NoBoards: a pool is empty. For what --data raises see pcb_aoi/exports.
     """
     if not args.pool and not args.data:
         raise NoPictures("没有图片 / no pictures: give --data EXPORT, your annotated images (or --pool DIR, boards)")

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcb_aoi.engine.detections import Detections
-from training.data.scene import Boxes, Scene
+from pcb_aoi.exports.scene import Boxes, Scene
 
 MATCH_IOU = 0.5
 LOOSE_IOU = 0.1  # from here on a call on a missed defect of its label is one with a loose box

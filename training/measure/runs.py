@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcb_aoi.engine.detections import Detections
-from training.data.scene import Image, Scene
+from pcb_aoi.exports.scene import Image, Scene
 
 Detect = Callable[[Image], Detections]
 

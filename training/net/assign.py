@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from training.data.scene import IGNORED, PADDING
+from pcb_aoi.exports.scene import IGNORED, PADDING
 from training.net import box_math
 from training.net.architecture import STRIDES, Prediction
 

@@ -17,8 +17,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from pcb_aoi.exports.scene import Source
 from training.data.batches import TrainingPlan, batches
-from training.data.scene import Source
 from training.net import starting_weights
 from training.net.architecture import BLOCKS, Net, blocks_of
 from training.net.assign import PieceBatch

@@ -8,8 +8,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from pcb_aoi.exports.scene import Source
 from training.data.batches import TrainingPlan, batches
-from training.data.scene import Source
 from training.net.architecture import Residual
 
 FAINT = 0.1  # gain of a block that the other net lacks: enough to learn, hardly a change

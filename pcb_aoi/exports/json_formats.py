@@ -10,8 +10,8 @@ from collections import Counter
 from pathlib import PurePosixPath
 from typing import Any
 
-from training.annotated.export_archive import Archive
-from training.annotated.formats import NO_AREA, AnnotatedPicture, Export, FormatError, corners
+from pcb_aoi.exports.export_archive import Archive
+from pcb_aoi.exports.formats import NO_AREA, AnnotatedPicture, Export, FormatError, corners
 
 
 def load_json(archive: Archive, member: str) -> Any:  # noqa: ANN401 - any JSON

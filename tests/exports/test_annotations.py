@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from PIL import Image
 from training_exports import Item, coco, cvat, cvat_xml, pictures, png, unpacked, yolo, zipped
 
-from training.annotated.annotations import AnnotationError, Report, decode_entry, index
-from training.annotated.formats import FormatError, corners
-from training.annotated.label_names import Names
-from training.data.scene import Scene
+from pcb_aoi.exports.annotations import AnnotationError, Report, decode_entry, index
+from pcb_aoi.exports.formats import FormatError, corners
+from pcb_aoi.exports.label_names import Names
+from pcb_aoi.exports.scene import Scene
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = Names.load(ROOT / "labelmaps" / "acid-outer-layer.yaml")

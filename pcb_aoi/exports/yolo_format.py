@@ -13,8 +13,8 @@ from typing import Any
 
 import yaml
 
-from training.annotated.export_archive import Archive
-from training.annotated.formats import AnnotatedPicture, Export, FormatError, corners
+from pcb_aoi.exports.export_archive import Archive
+from pcb_aoi.exports.formats import AnnotatedPicture, Export, FormatError, corners
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".jp2", ".ppm", ".pgm", ".avif"}
 # Keys of data.yaml that are no subset.

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pcb_aoi.config.model_config import ModelConfig
-from training.annotated.annotations import Entry, Report, index
-from training.annotated.label_names import Names
+from pcb_aoi.exports.annotations import Entry, Report, index
+from pcb_aoi.exports.label_names import Names
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

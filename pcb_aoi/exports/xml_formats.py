@@ -9,8 +9,8 @@ from collections import Counter
 from xml.etree import ElementTree
 
 from pcb_aoi.config.safe_xml import has_document_type
-from training.annotated.export_archive import Archive
-from training.annotated.formats import NO_AREA, AnnotatedPicture, Export, FormatError, corners
+from pcb_aoi.exports.export_archive import Archive
+from pcb_aoi.exports.formats import NO_AREA, AnnotatedPicture, Export, FormatError, corners
 
 Points = list[tuple[float, float]]
 Job = tuple[str, str, int, int]  # of CVAT: task, job, first and last frame

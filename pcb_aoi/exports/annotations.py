@@ -18,11 +18,11 @@ import numpy as np
 
 from pcb_aoi.engine.image import decode
 from pcb_aoi.errors import PcbAoiError
-from training.annotated import json_formats, xml_formats, yolo_format
-from training.annotated.export_archive import Archive
-from training.annotated.formats import AnnotatedPicture, Export, FormatError
-from training.annotated.label_names import Names
-from training.data.scene import IGNORED, Scene
+from pcb_aoi.exports import json_formats, xml_formats, yolo_format
+from pcb_aoi.exports.export_archive import Archive
+from pcb_aoi.exports.formats import AnnotatedPicture, Export, FormatError
+from pcb_aoi.exports.label_names import Names
+from pcb_aoi.exports.scene import IGNORED, Scene
 
 MAX_MEGAPIXELS = 300.0  # as the functions' own limit
 KNOWN = (

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from training_exports import Item, coco, cvat, cvat_xml, yolo, zipped
 
-from training.annotated.annotations import AnnotationError, Report, decode_entry, index
-from training.annotated.export_archive import Archive, ArchiveError
-from training.annotated.formats import FormatError
-from training.annotated.label_names import Names, UnknownLabelError
-from training.data.scene import IGNORED, Scene
+from pcb_aoi.exports.annotations import AnnotationError, Report, decode_entry, index
+from pcb_aoi.exports.export_archive import Archive, ArchiveError
+from pcb_aoi.exports.formats import FormatError
+from pcb_aoi.exports.label_names import Names, UnknownLabelError
+from pcb_aoi.exports.scene import IGNORED, Scene
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = Names.load(ROOT / "labelmaps" / "acid-outer-layer.yaml")
@@ -130,6 +130,6 @@ def test_bad_archives_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     (tmp_path / "damaged.zip").write_bytes(content)
     with pytest.raises(ArchiveError, match=r"a\.png"):
         read(tmp_path / "damaged.zip")
-    monkeypatch.setattr("training.annotated.export_archive.LARGEST_MIB", 0)
+    monkeypatch.setattr("pcb_aoi.exports.export_archive.LARGEST_MIB", 0)
     with pytest.raises(ArchiveError, match="larger than"):
         read(whole)

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from training_exports import zipped
 
-from training.annotated.annotations import Report, decode_entry, index
-from training.annotated.formats import FormatError
-from training.annotated.label_names import Names
+from pcb_aoi.exports.annotations import Report, decode_entry, index
+from pcb_aoi.exports.formats import FormatError
+from pcb_aoi.exports.label_names import Names
 
-EXPORTS = Path(__file__).parent / "exports"
+EXPORTS = Path(__file__).parent / "archives"
 NAMES = Names.load(Path(__file__).resolve().parents[2] / "labelmaps" / "acid-outer-layer.yaml")
 OPEN, SCRATCH, TURNED = ("open", 1, 2, 30, 40), ("scratch", 10.5, 4.25, 60, 9), ("short", 45, 15, 55, 35)
 BOX, TRIANGLE = ("nick", 5, 6, 25, 26), ("nick", 30, 10, 50, 40)

@@ -17,9 +17,9 @@ import cv2
 import numpy as np
 
 from pcb_aoi.engine import tiles
-from training.annotated.annotations import AnnotationError, Entry, Report, decode_entry
+from pcb_aoi.exports.annotations import AnnotationError, Entry, Report, decode_entry
+from pcb_aoi.exports.scene import Scene
 from training.data import augment
-from training.data.scene import Scene
 from training.data.store import write_scene
 
 HELD_OUT, CALIBRATION = 0.2, 0.15  # shares of the images

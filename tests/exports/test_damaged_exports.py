@@ -14,10 +14,10 @@ import pytest
 from training_exports import Item, coco, cvat, cvat_xml, unpacked, zipped
 
 from pcb_aoi.config.safe_xml import has_document_type
-from training.annotated.annotations import AnnotationError, index
-from training.annotated.export_archive import Archive, ArchiveError
-from training.annotated.formats import FormatError
-from training.annotated.label_names import Names
+from pcb_aoi.exports.annotations import AnnotationError, index
+from pcb_aoi.exports.export_archive import Archive, ArchiveError
+from pcb_aoi.exports.formats import FormatError
+from pcb_aoi.exports.label_names import Names
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = Names.load(ROOT / "labelmaps" / "acid-outer-layer.yaml")

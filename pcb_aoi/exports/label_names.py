@@ -12,7 +12,7 @@ from pcb_aoi.config import spelling, yaml_file
 from pcb_aoi.config.classes import plain
 from pcb_aoi.config.labelmap import Labelmap
 from pcb_aoi.errors import ConfigError, PcbAoiError
-from training.data.scene import IGNORED
+from pcb_aoi.exports.scene import IGNORED
 
 
 class UnknownLabelError(PcbAoiError):
