@@ -18,7 +18,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # what tests share, as for p
 
 import onnxruntime
 from calling import Function
-from speed import network, pipeline, suppression
+from PIL import Image
+from speed import network, pipeline, scale, suppression
 
 
 def main() -> None:
@@ -28,8 +29,11 @@ def main() -> None:
     parser.add_argument("--peers", action="store_true", help="beside SAHI, supervision and others (extra `bench`)")
     parser.add_argument("--side", type=int, action="append", help="of the boards of --peers; may be repeated")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="of --peers, as PNG")
+    parser.add_argument("--scale", action="store_true", help="time and memory over the size, and crops a second")
     args = parser.parse_args()
     folder: Path = args.folder
+    if args.scale:
+        return over_sizes(folder, args)
     if args.peers:
         return beside_peers(folder, args)
     figures: dict[str, object] = {"command": "python -m tests.speed", "date": f"{datetime.date.today()}"}
@@ -67,11 +71,23 @@ def beside_peers(folder: Path, args: argparse.Namespace) -> None:
     from speed import race  # the extra `bench` is needed here only
 
     lines = list(race.race(folder, tuple(args.side or race.SIDES)))
-    print(race.table(lines))
+    names, rows = race.table(lines)
+    for row in (["board", "side", "file", "floor, ms", *names], ["---"] * (len(names) + 4), *rows):
+        print(f"| {' | '.join(row)} |")
     if args.json:
         args.json.write_text(json.dumps(race.figures(lines, folder), indent=1) + "\n", "utf-8")
     if args.plot:
         race.plot(lines, args.plot)
+
+
+def over_sizes(folder: Path, args: argparse.Namespace) -> None:
+    with Image.open(Path(__file__).parents[2] / "samples" / folder.name / "not-chosen.jpg") as board:
+        measured = scale.figures(folder, board)
+    figures: dict[str, object] = {"command": "python -m tests.speed --scale", "date": f"{datetime.date.today()}"}
+    figures |= {"function": folder.name, "cores": len(os.sched_getaffinity(0)), **measured}
+    print(json.dumps(figures, indent=1))
+    if args.json:
+        args.json.write_text(json.dumps(figures, indent=1) + "\n", "utf-8")
 
 
 if __name__ == "__main__":

@@ -86,26 +86,33 @@ def _lines(board: str, kind: str, side: int, contestants: dict[str, Callable[[],
         )  # fmt: skip
 
 
-def table(lines: list[Line]) -> str:
-    """In Markdown: a row a board, the ratio to the floor of each contestant, and its count of boxes."""
+def table(lines: list[Line]) -> tuple[list[str], list[list[str]]]:
+    """Return names, and a row a board: per contestant its ratio to the floor, the spread, and its count of boxes."""
     names = list(dict.fromkeys(line.name for line in lines if line.name != "floor"))
-    rows = [f"| board | side | file | floor, ms | {' | '.join(names)} |", f"| {'--- | ' * (len(names) + 4)}"]
+    rows = []
     for key in dict.fromkeys((line.board, line.side, line.format) for line in lines):
         own = {line.name: line for line in lines if (line.board, line.side, line.format) == key}
-        cells = [f"{own[n].ratio:.2f} ({own[n].low:.2f} to {own[n].high:.2f}), {own[n].boxes} boxes" for n in names]
-        rows.append(f"| {key[0]} | {key[1]} | {key[2]} | {own['floor'].ms:.0f} | {' | '.join(cells)} |")
-    return "\n".join(rows)
+        cells = [f"{own[n].ratio:.2f} ({own[n].low:.2f}–{own[n].high:.2f}); {own[n].boxes}" for n in names]
+        rows.append([key[0], str(key[1]), key[2], f"{own['floor'].ms:.0f}", *cells])
+    return names, rows
 
 
 def figures(lines: list[Line], folder: Path) -> dict[str, object]:
     """What results/peers.json holds."""
     versions = {name: importlib.metadata.version(name) for name in ("onnxruntime", "sahi", "supervision")}
+    names, rows = table(lines)
+    chinese = {"ours": "本项目", "ours, float32": "本项目，float32", "plain loop": "普通循环", "squashed": "整图压缩"}
+    heads = {
+        "en": ["board", "side", "file", "floor, ms", *names],
+        "zh": ["板图", "边长", "文件", "下限，ms", *(chinese.get(name, name) for name in names)],
+    }
     return {
         "command": "python -m tests.speed --peers",
         "date": f"{datetime.date.today()}",
         "function": folder.name,
         "cores": len(os.sched_getaffinity(0)),
         "versions": versions,
+        "table": {"head": heads, "rows": rows},
         "lines": [asdict(line) for line in lines],
     }
 
