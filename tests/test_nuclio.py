@@ -66,7 +66,7 @@ def test_one_line_says_everything_about_an_answered_frame(function: Function) ->
 
 
 def test_one_line_says_what_is_known_of_a_refused_frame(folder: Path) -> None:
-    function = Function(folder, {"PCB_AOI_DEADLINE_S": "1"})
+    function = Function(folder)
     (line,) = function.post(b"{}").log
     assert line["level"] == "error"
     assert line["message"] == "frame refused"
@@ -76,7 +76,8 @@ def test_one_line_says_what_is_known_of_a_refused_frame(folder: Path) -> None:
     assert (line["with"]["code"], line["with"]["bytes"]) == ("unsupported_image", 8)
     assert line["with"]["detail"] == "first bytes 6e6f20696d616765"
     # The size and the mode are known when the time runs out.
-    answer = function.annotate(encode(np.zeros((9000, 9000), np.uint8)))
+    hurried = Function(folder, {"PCB_AOI_DEADLINE_S": "1"})
+    answer = hurried.annotate(encode(np.zeros((9000, 9000), np.uint8)))
     assert (answer.status, answer.code) == (503, "deadline")
     facts = answer.log[-1]["with"]
     assert (facts["width"], facts["height"], facts["mode"]) == (9000, 9000, "L")
