@@ -14,7 +14,7 @@ from pcb_aoi.config import weights
 from pcb_aoi.config.model_config import ModelConfig
 from pcb_aoi.config.settings import Settings
 from pcb_aoi.engine.model import Model
-from pcb_aoi.errors import ModelError
+from pcb_aoi.errors import MissingWeights, ModelError
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +23,7 @@ TWIN_OF = "twin_of"
 _GAIN = 1.1
 """The twin must be faster by this much: less is noise, and float32 is what was calibrated."""
 _ROUNDS = 3
+_CURE = "删掉 model.yaml 的 int8 一行 / remove the line int8 from model.yaml, or make the file: python -m boards int8"
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,13 @@ def load(folder: Path, config: ModelConfig, settings: Settings) -> Choice:
         if settings.precision == "int8":
             log.warning("%s: PCB_AOI_PRECISION=int8, but %s: float32 runs", config.model, reason)
         return Choice(Model(weights.read(folder, config), config, settings), "float32", reason)
-    twin = Model(weights.read_twin(folder, config), config, settings)
+    try:
+        twin = Model(weights.read_twin(folder, config), config, settings)
+    except MissingWeights as error:
+        raise ModelError(
+            f"{config.model}: model.yaml names int8 weights, but {weights.twin_name(config.weights)} is not there",
+            detail=_CURE,
+        ) from error
     _check_origin(twin, config)
     if settings.precision == "int8":
         return Choice(twin, "int8", "PCB_AOI_PRECISION=int8")
@@ -70,5 +77,5 @@ def _check_origin(twin: Model, config: ModelConfig) -> None:
     if twin.metadata.get(TWIN_OF) != config.sha256:
         raise ModelError(
             f"{config.model}: {weights.twin_name(config.weights)} was made of other weights than model.yaml names",
-            detail="make it again (python -m training int8), or remove the line int8 from model.yaml",
+            detail=_CURE,
         )

@@ -56,6 +56,7 @@ def test_copper_is_bright_to_inner_layers_alone(function: str) -> None:
     bright = {
         path.name
         for path in (ROOT / "functions" / function).glob("*.onnx")
+        if not path.name.endswith("-int8.onnx")  # a twin says what its original says
         if polarity.bright_copper(model_file.metadata(onnx.load(path)))
     }
     assert recipes.get(function).bright_copper == (function == "inner-layer")
