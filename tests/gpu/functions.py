@@ -20,6 +20,7 @@ def load(name: str, device: str, batch: int | None = None, gpu_mem_mib: int | No
         PcbAoiError: the function refuses to start.
     """
     env = {"PCB_AOI_DEVICE": device, "PCB_AOI_DEADLINE_S": "900"}  # measured, not refused
+    env["PCB_AOI_PRECISION"] = "float32"  # what a GPU runs; the reference on the CPU must be of the same weights
     if batch:
         env["PCB_AOI_BATCH"] = str(batch)
     if gpu_mem_mib:
