@@ -37,7 +37,7 @@ def main() -> None:
     if args.peers:
         return beside_peers(folder, args)
     figures: dict[str, object] = {"command": "python -m tests.speed", "date": f"{datetime.date.today()}"}
-    function = Function(folder)
+    function = Function(folder, {"PCB_AOI_PRECISION": "float32"})
     info = function.get().body
     figures |= {"function": info["model"], "version": info["version"], "cores": len(os.sched_getaffinity(0))}
     print(f"{info['model']} {info['version']}, {info['provider']}, onnxruntime {onnxruntime.__version__}, ", end="")
