@@ -43,8 +43,8 @@ _OPTIONS = {
     "--output FILE": ("bundle：写到哪里", "bundle: where to write it"),
     "--with-dashboard": ("bundle：加入 nuclio 的 dashboard 镜像", "bundle: include nuclio's dashboard image"),
     "--extra NAME": (
-        "install：再装 train、boards、adopt、metrics 或 test 的包，可重复",
-        "install: also the packages of train, boards, adopt, metrics or test",
+        "install：再装 train、boards、adopt、cvat、metrics 或 test 的包，可重复",
+        "install: also the packages of train, boards, adopt, cvat, metrics or test",
     ),
     "--no-pull": ("不拉取镜像", "do not pull images"),
     "--dry-run": ("只打印要执行的命令", "print the commands, run none"),
@@ -82,7 +82,7 @@ class Options:
     no_pull: bool = False
     with_dashboard: bool = False
     extras: tuple[str, ...] = ()
-    """`train`, `boards`, `adopt`, `metrics`, `test`: what `install` adds to what the functions need."""
+    """`train`, `boards`, `adopt`, `cvat`, `metrics`, `test`: what `install` adds to what the functions need."""
 
     @property
     def state(self) -> Path:
@@ -117,7 +117,7 @@ def parse(words: list[str], root: Path, cwd: Path) -> Options:
     _one_of("platform", chosen, PLATFORMS)
     _one_of("language", chosen, ("zh", "en"))
     for name in chosen.get("extras", ()):
-        _one_of("extra", {"extra": name}, ("train", "boards", "adopt", "metrics", "test"))
+        _one_of("extra", {"extra": name}, ("train", "boards", "adopt", "cvat", "metrics", "test"))
     if port := chosen.get("port"):
         if not re.fullmatch(r"[0-9]{1,5}", port) or not 1 <= int(port) <= 65535:
             _usage_error("--port 只能是 1 到 65535", f"--port must be 1..65535; {port}")

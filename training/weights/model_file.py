@@ -25,7 +25,7 @@ Vector = NDArray[np.float32]
 
 
 class ModelFileError(PcbAoiError):
-    """An ONNX file that was not written by `python -m training export`."""
+    """An ONNX file that was not written by `python -m boards export`."""
 
 
 def find(model: onnx.ModelProto, name: str) -> onnx.TensorProto:
@@ -33,7 +33,7 @@ def find(model: onnx.ModelProto, name: str) -> onnx.TensorProto:
     for tensor in model.graph.initializer:
         if tensor.name == name:
             return tensor
-    raise ModelFileError(f"the graph has no initializer {name!r}: was it written by `python -m training export`?")
+    raise ModelFileError(f"the graph has no initializer {name!r}: was it written by `python -m boards export`?")
 
 
 def read_calibration(model: onnx.ModelProto) -> tuple[Vector, Vector]:
