@@ -22,6 +22,7 @@ from pcb_aoi.config import classes, generated, model_edit, previous
 from pcb_aoi.config.labelmap import Labelmap
 from pcb_aoi.config.model_config import FRAMES, ModelConfig
 from pcb_aoi.config.settings import Settings
+from pcb_aoi.config.weights import twin_name
 from pcb_aoi.engine import heads, layout
 from pcb_aoi.engine.detections import Float32
 from pcb_aoi.engine.detector import Detector
@@ -218,8 +219,11 @@ def _prepared(
         values["overlap"] = str(plan.tile // 4)
     if args.threshold is not None or not own:
         values["threshold"] = f"{THRESHOLD if args.threshold is None else args.threshold:g}"
-    # The twin, if there is one, is of the weights before.
-    added: dict[str, str | None] = {"frame": args.frame, "scale": None, "int8": None}
+    added: dict[str, str | None] = {"frame": args.frame, "scale": None}
+    twin = folder / twin_name(before.weights)
+    has_twin = digest == before.sha256 and before.int8 is not None and twin.is_file()
+    if not has_twin:
+        added["int8"] = None  # if there is one, it is of the weights before
     if args.um_per_px is not None:
         pitch = f"{args.um_per_px:g}"
         values["um_per_px"] = f"{{native: {pitch}, min: {pitch}, max: {pitch}}}"
@@ -234,6 +238,8 @@ def _prepared(
     text = model_edit.put_labels(text, answered.labels, hidden)
     place.mkdir()
     (place / before.weights).write_bytes(data)
+    if has_twin:
+        shutil.copyfile(twin, place / twin.name)
     (place / "model.yaml").write_text(text, "utf-8")
     return place
 
@@ -261,12 +267,16 @@ def _install(trial: Path, folder: Path, config: ModelConfig, labelmap: Labelmap)
 
     Other weights may answer other labels: the function files are written for them.
     """
-    if config.sha256 != ModelConfig.load(folder / "model.yaml").sha256:  # else the same file, with other options
+    before = ModelConfig.load(folder / "model.yaml")
+    other = config.sha256 != before.sha256  # else the same file, with other options
+    if other:
         previous.keep(folder)
     for name in (config.weights, "model.yaml"):
         beside = folder / f".{name}.new"
         shutil.copyfile(trial / name, beside)
         beside.replace(folder / name)
+    if other:
+        previous.drop_twin(folder, before)
     generated.write(folder, labelmap)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from pcb_aoi.config import generated, model_edit
 from pcb_aoi.config.labelmap import Labelmap
 from pcb_aoi.config.model_config import ModelConfig
+from pcb_aoi.config.weights import twin_name
 from pcb_aoi.errors import ConfigError
 
 
@@ -24,12 +25,24 @@ def previous_folder(folder: Path) -> Path:
     return folder.parent / "previous" / folder.name
 
 
+def files(config: ModelConfig) -> tuple[str, ...]:
+    """Return the names of what makes a version: model.yaml, the weights, and their int8 twin where there is one."""
+    twin = (twin_name(config.weights),) if config.int8 is not None else ()
+    return ("model.yaml", config.weights, *twin)
+
+
+def drop_twin(folder: Path, kept: ModelConfig) -> None:
+    """Remove the int8 twin of the weights that were kept, once others are in their place: it would only be deployed."""
+    if kept.int8 is not None:
+        (folder / twin_name(kept.weights)).unlink(missing_ok=True)
+
+
 def keep(folder: Path) -> None:
     """Copy the function's weights, where it has any, and model.yaml to where `swap` finds them."""
     kept, config = previous_folder(folder), ModelConfig.load(folder / "model.yaml")
     shutil.rmtree(kept, ignore_errors=True)
     kept.mkdir(parents=True)
-    for name in (config.weights, "model.yaml"):
+    for name in files(config):
         if (folder / name).is_file():
             shutil.copy2(folder / name, kept / name)
 
@@ -48,13 +61,14 @@ def swap(folder: Path) -> tuple[str, str]:
         raise VersionError(f"{folder.name} 没有旧版本 / has no version before this one: there is no {kept}")
     old, new = ModelConfig.load(kept / "model.yaml"), ModelConfig.load(folder / "model.yaml")
     for place, config in ((kept, old), (folder, new)):
-        if config.sha256 is not None and not (place / config.weights).is_file():
-            raise VersionError(f"{place / config.weights} is missing")
+        missing = [name for name in files(config)[1:] if not (place / name).is_file()]
+        if config.sha256 is not None and missing:
+            raise VersionError(f"{place / missing[0]} is missing")
     aside = kept.with_name(f".{kept.name}.swap")
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir()
-    for source, target, weights in ((folder, aside, new), (kept, folder, old), (aside, kept, new)):
-        for name in (weights.weights, "model.yaml"):
+    for source, target, moved in ((folder, aside, new), (kept, folder, old), (aside, kept, new)):
+        for name in files(moved):
             if (source / name).is_file():
                 (source / name).replace(target / name)
     aside.rmdir()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from pcb_aoi.commands import frames
 from pcb_aoi.config import model_edit
 from pcb_aoi.config.function_file import FunctionFile
 from pcb_aoi.config.model_config import ModelConfig
+from pcb_aoi.config.settings import Settings
 from pcb_aoi.engine import heads
 from pcb_aoi.engine.detections import Detections
 from pcb_aoi.engine.detector import Detector
@@ -227,6 +229,25 @@ def test_the_old_model_is_kept_and_comes_back(root: Path, brought: Callable[...,
     assert found(root) == ["open", "short", "short"]
     assert adopt(root, "--back")[0] == 0
     assert files(folder_of(root)) == second
+
+
+def test_the_int8_twin_goes_and_comes_back_with_its_weights(root: Path, brought: Callable[..., str]) -> None:
+    """Left behind, it would be deployed for nothing; and beside a later one the old weights could not start."""
+    folder, shipped = folder_of(root), layout_cases.ROOT / "functions" / FUNCTION
+    for name in ("model.onnx", "model-int8.onnx", "model.yaml"):
+        shutil.copyfile(shipped / name, folder / name)
+    first = files(folder)
+    assert adopt(root, str(shipped / "model.onnx"), "--threshold", "0.4")[0] == 0  # the same weights keep it
+    assert files(folder)["model-int8.onnx"] == first["model-int8.onnx"]
+    assert ModelConfig.load(folder / "model.yaml").int8 is not None
+    shutil.copyfile(shipped / "model.yaml", folder / "model.yaml")
+    assert adopt(root, brought("open", "short"))[0] == 0
+    assert "model-int8.onnx" not in files(folder)
+    assert ModelConfig.load(folder / "model.yaml").int8 is None
+    (folder / "model-int8.onnx").write_bytes(b"of the weights in use since")
+    assert adopt(root, "--back")[0] == 0
+    assert files(folder) == first
+    assert Detector.load(folder, Settings(precision="int8")).precision[0] == "int8"
 
 
 def test_the_projects_own_export_keeps_its_threshold_and_pitch(root: Path, brought: Callable[..., str]) -> None:

@@ -32,4 +32,5 @@ def install(model: onnx.ModelProto, folder: Path) -> str:
     previous.keep(folder)
     digest = model_file.save(model, folder / config.weights)
     model_file.announce(folder / config.weights, digest, model_file.metadata(model)["version"])
+    previous.drop_twin(folder, config)
     return digest
