@@ -5,8 +5,9 @@
 
 `export.zip` (or its unpacked folder) is what CVAT exports. A label that the labelmap has and the weights do not grows
 the net by an output. Boards of replay/ are mixed in, so that nothing is forgotten. Old and new weights are measured on
-the same held-out images, few images in turn, and on boards that the old ones know; the new ones replace the old only if
-mAP@0.5 has not fallen on either, or with --accept. An interrupted run goes on when started again.
+the same held-out images, few images in turn, and on boards that the old ones know. The new ones replace the old only if
+mAP@0.5 has not fallen on the images, and by at most .01 on those boards, or with --accept. An interrupted run goes on
+when started again.
 """
 
 from __future__ import annotations

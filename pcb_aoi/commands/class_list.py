@@ -128,7 +128,7 @@ def unexplained(matches: Mapping[int, spelling.Match], labelmap: Labelmap) -> Co
     example = " ".join(f'--map "{found.name}=SLUG"' for found in left.values())
     listed = ", ".join(f"{number} {found.name!r}" for number, found in left.items())
     known = ", ".join(f"{label.slug} {label.name.zh}" for label in labelmap.labels)
-    hint = "" if spelling.KNOWS_PINYIN else "；拼音需要 / for pinyin: pip install pypinyin"
+    hint = "" if spelling.KNOWS_PINYIN else "；拼音需要 / for pinyin: ./deploy.sh install --extra adopt"
     return ConfigError(
         f"不知道这些类别是哪个标签：{listed}。请加 {example}，SLUG 写 - 表示丢弃；标签有 {known}{hint} / "
         f"nothing explains these classes: {listed}. Add {example}, with - in place of SLUG to drop it; labels: {known}"
