@@ -4,39 +4,18 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from exported import ITEMS, NAMES, WRITERS, read, spelled
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from training_exports import Item, coco, cvat, cvat_xml, pictures, png, unpacked, yolo, zipped
+from training_exports import Item, coco, cvat_xml, pictures, png, unpacked, yolo, zipped
 
 from pcb_aoi.exports.annotations import AnnotationError, Report, decode_entry, index
 from pcb_aoi.exports.formats import FormatError, corners
-from pcb_aoi.exports.label_names import Names
-from pcb_aoi.exports.scene import Scene
-
-ROOT = Path(__file__).resolve().parents[2]
-NAMES = Names.load(ROOT / "labelmaps" / "acid-outer-layer.yaml")
-WRITERS: dict[str, Callable[[list[Item]], dict[str, bytes]]] = {"coco": coco, "cvat": cvat, "yolo": yolo}
-ITEMS = [
-    Item("a.png", boxes=(("开路", 1, 2, 30, 40), ("划伤", 10.5, 4.25, 60, 9))),
-    Item("b.png", boxes=(("缺口", 5, 6, 25, 26),)),
-    Item("clean.png"),
-]
-
-
-def read(path: Path, names: Names = NAMES, images: Path | None = None) -> tuple[dict[str, Scene], Report]:
-    report = Report()
-    scenes = [decode_entry(entry, report) for entry in index([path], names, images, report)]
-    return {scene.name: scene for scene in scenes}, report
-
-
-def spelled(scene: Scene) -> list[str]:
-    return [NAMES.slugs[label] if label >= 0 else "ignored" for label in scene.labels]
 
 
 @pytest.mark.parametrize("folder", [False, True])

@@ -3,36 +3,17 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from training_exports import Item, coco, cvat, cvat_xml, yolo, zipped
+from exported import ITEMS, NAMES, ROOT, read, spelled
+from training_exports import Item, coco, cvat_xml, yolo, zipped
 
-from pcb_aoi.exports.annotations import AnnotationError, Report, decode_entry, index
+from pcb_aoi.exports.annotations import AnnotationError, index
 from pcb_aoi.exports.export_archive import Archive, ArchiveError
 from pcb_aoi.exports.formats import FormatError
 from pcb_aoi.exports.label_names import Names, UnknownLabelError
-from pcb_aoi.exports.scene import IGNORED, Scene
-
-ROOT = Path(__file__).resolve().parents[2]
-NAMES = Names.load(ROOT / "labelmaps" / "acid-outer-layer.yaml")
-WRITERS: dict[str, Callable[[list[Item]], dict[str, bytes]]] = {"coco": coco, "cvat": cvat, "yolo": yolo}
-ITEMS = [
-    Item("a.png", boxes=(("开路", 1, 2, 30, 40), ("划伤", 10.5, 4.25, 60, 9))),
-    Item("b.png", boxes=(("缺口", 5, 6, 25, 26),)),
-    Item("clean.png"),
-]
-
-
-def read(path: Path, names: Names = NAMES, images: Path | None = None) -> tuple[dict[str, Scene], Report]:
-    report = Report()
-    scenes = [decode_entry(entry, report) for entry in index([path], names, images, report)]
-    return {scene.name: scene for scene in scenes}, report
-
-
-def spelled(scene: Scene) -> list[str]:
-    return [NAMES.slugs[label] if label >= 0 else "ignored" for label in scene.labels]
+from pcb_aoi.exports.scene import IGNORED
 
 
 def test_labels_in_any_spelling_and_rules_for_the_others() -> None:
