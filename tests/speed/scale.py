@@ -51,7 +51,12 @@ def sizes(folder: Path, board: Image.Image, sides: tuple[int, ...] = SIDES) -> I
             smallest = smallest or cost.peak_mib
             extra = (cost.peak_mib - smallest) * 2**20 / side**2
             yield Size(
-                colour, side, round(side**2 / 1e6, 2), round(cost.seconds, 2), round(cost.peak_mib), round(extra, 1)
+                colour,
+                side,
+                round(side**2 / 1e6, 2),
+                round(cost.seconds, 2),
+                round(cost.peak_mib),
+                round(max(0.0, extra), 1),
             )
 
 
